@@ -1,0 +1,142 @@
+"""The frozen records that one call hands from step to step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from bybit_sync.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from .reply import Reply
+
+Method = Literal["GET", "POST"]
+Auth = Literal["required", "none", "optional"]
+Repeat = Literal["always", "if_unsent"]
+Envelope = Literal["v5", "p2p", "none"]
+Params = Mapping[str, Any]
+
+_NO_CATEGORIES: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How often an endpoint may be called: calls per `window` seconds.
+
+    ``scope`` is ``uid`` (counted per account and endpoint) or ``ip`` (only the shared budget of
+    the address applies).
+    """
+
+    calls: float
+    window: float = 1.0
+    scope: Literal["uid", "ip"] = "uid"
+    by_category: Mapping[str, float] = _NO_CATEGORIES
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter of an endpoint, as its row in the table says."""
+
+    name: str
+    kind: Literal["string", "decimal", "integer", "number", "boolean", "array", "object", "file"]
+    required: bool = False
+    allowed: tuple[str | int, ...] = ()
+    """Every value that the documentation allows; empty where it names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One row of the endpoint table; `api` holds one constant per endpoint."""
+
+    group: str
+    name: str
+    method: Method
+    path: str
+    auth: Auth = "required"
+    repeat: Repeat = "if_unsent"
+    limit: Limit | None = None
+    params: tuple[Param, ...] = ()
+    idempotency: str | None = None
+    """The parameter that names this call for ever (``orderLinkId``), where there is one."""
+    envelope: Envelope = "v5"
+
+    @property
+    def key(self) -> str:
+        """``group.name``: the label in metrics, logs and errors."""
+        return f"{self.group}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """What may differ for one call. None takes the client's setting."""
+
+    timeout: float | None = None
+    """Seconds for the whole call, in place of ``total_timeout``."""
+    attempts: int | None = None
+    """How often the call may be tried, in place of ``[retry] attempts``."""
+    recv_window_ms: int | None = None
+    """Milliseconds for which Bybit accepts the signature."""
+
+    def __post_init__(self) -> None:
+        _check("timeout", self.timeout, float, 0.001, 86_400.0)
+        _check("attempts", self.attempts, int, 1, 100)
+        _check("recv_window_ms", self.recv_window_ms, int, 1, 60_000)
+
+
+def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
+    if value is None:
+        return
+    kinds = (int,) if kind is int else (int, float)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, kinds)
+        or not math.isfinite(value)
+        or not low <= value <= high
+    ):
+        article = "a whole number" if kind is int else "a number"
+        raise ConfigError(f"options.{name}: {value!r} is not {article} from {low:g} to {high:g}")
+
+
+DEFAULT_OPTIONS = CallOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call as it goes on the wire, before it is signed.
+
+    ``payload`` is the text that is signed: the query of a GET exactly as sent, the body of a POST.
+    """
+
+    method: Method
+    path: str
+    query: str = ""
+    body: bytes = b""
+    content_type: str = ""
+    params: Params = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """Path and query, as in the request line."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+    @property
+    def payload(self) -> bytes:
+        """The bytes that the signature covers."""
+        return self.query.encode("ascii") if self.method == "GET" else self.body
+
+
+class Call(Protocol):
+    """What a group of endpoints holds: one bound function that makes a call."""
+
+    def __call__(
+        self,
+        endpoint: Endpoint,
+        params: dict[str, Any],
+        options: CallOptions | None = None,
+        extra: Params | None = None,
+    ) -> Reply[Any]:
+        """Make the call and return the whole answer."""
+        ...

@@ -1,0 +1,73 @@
+"""Clock and Deadline: the only file that reads time or sleeps.
+
+Everyone else is handed a `Clock`, so that tests need not wait.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+
+class Clock:
+    """Time as the machine tells it. Waits use the monotonic clock, so a step of the wall clock
+    changes no timeout."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Unix time in seconds, as this machine believes it to be."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Pause this thread."""
+        time.sleep(seconds)
+
+    def wait(self, event: threading.Event, timeout: float | None) -> bool:
+        """Wait for an event; True if it was set, False after `timeout` seconds."""
+        return event.wait(timeout)
+
+    def acquire(self, lock: threading.Lock, timeout: float) -> bool:
+        """Wait for a lock that another thread releases to hand something over."""
+        return lock.acquire(timeout=max(0.0, min(timeout, threading.TIMEOUT_MAX)))
+
+
+SYSTEM_CLOCK = Clock()
+
+
+class Deadline:
+    """The moment by which a call ends; every wait inside the call asks it for what is left."""
+
+    __slots__ = ("_clock", "at", "seconds")
+
+    def __init__(self, at: float, seconds: float, clock: Clock) -> None:
+        self.at = at
+        self.seconds = seconds
+        self._clock = clock
+
+    @classmethod
+    def after(cls, seconds: float, clock: Clock = SYSTEM_CLOCK) -> Deadline:
+        """The deadline that lies `seconds` from now."""
+        return cls(clock.monotonic() + seconds, seconds, clock)
+
+    def remaining(self) -> float:
+        """Seconds that are left, never below zero."""
+        return max(0.0, self.at - self._clock.monotonic())
+
+    def has_passed(self) -> bool:
+        """True once no time is left."""
+        return self._clock.monotonic() >= self.at
+
+    def elapsed(self) -> float:
+        """Seconds since the deadline was set."""
+        return self._clock.monotonic() - self.at + self.seconds
+
+    def sooner(self, seconds: float) -> Deadline:
+        """This deadline, or the one `seconds` from now where that comes first."""
+        other = Deadline.after(seconds, self._clock)
+        return other if other.at < self.at else self
+
+    def __repr__(self) -> str:
+        return f"Deadline({self.remaining():.3f} s left of {self.seconds:g})"

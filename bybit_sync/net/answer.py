@@ -1,0 +1,97 @@
+"""What goes down to the transport and what comes back up, with no word about requests or urllib3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bybit_sync.exceptions import ConfigError
+
+_BAD_NAME = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]|^\s|\s$")
+
+
+class HeaderBlock(Mapping[str, str]):
+    """Request headers that never change, checked and encoded once. ``raw`` is their wire form."""
+
+    __slots__ = ("_fields", "raw")
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = dict(fields)
+        self.raw = encode_headers(self._fields)
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+def encode_headers(fields: Mapping[str, str]) -> bytes:
+    """The wire form of header fields.
+
+    Raises:
+        ConfigError: a name or value could smuggle another header; the value is not quoted.
+    """
+    for name, value in fields.items():
+        if not name or _BAD_NAME.search(name):
+            raise ConfigError(f"header name {name!r} holds a character that HTTP does not allow")
+        if _BAD_VALUE.search(value):
+            raise ConfigError(f"the value of header {name} holds a character that HTTP forbids")
+    return "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode("latin-1")
+
+
+class Headers(Mapping[str, str]):
+    """The headers of an answer, compared without regard to case and decoded when first read."""
+
+    __slots__ = ("_fields", "raw")
+
+    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+        self.raw = raw
+        self._fields: dict[str, tuple[str, str]] | None = None
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str]) -> Headers:
+        """Headers that came decoded, from a mock or from requests."""
+        return cls([(k.encode("latin-1"), v.encode("latin-1")) for k, v in fields.items()])
+
+    def _decoded(self) -> dict[str, tuple[str, str]]:
+        if self._fields is None:
+            fields: dict[str, tuple[str, str]] = {}
+            for raw_name, raw_value in self.raw:
+                name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
+                first = fields.get(name.lower())
+                fields[name.lower()] = (name, f"{first[1]}, {value}" if first else value)
+            self._fields = fields
+        return self._fields
+
+    def __getitem__(self, name: str) -> str:
+        return self._decoded()[name.lower()][1]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._decoded()
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._decoded().values())
+
+    def __len__(self) -> int:
+        return len(self._decoded())
+
+    def __repr__(self) -> str:
+        return f"Headers({dict(self)})"
+
+
+@dataclass(slots=True)
+class Answer:
+    """One HTTP answer, read to its end: its connection is back in the pool already."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    """Decoded where it came compressed."""
+    elapsed: float
+    """Seconds from the first byte sent to the last byte read: the wire, no queueing."""

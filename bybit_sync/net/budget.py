@@ -1,0 +1,164 @@
+"""What one exchange of bytes may take, and how far it has come.
+
+A `Budget` travels through ``HTTPAdapter.send`` as its ``timeout`` argument, because that is the
+one argument which requests and urllib3 hand on untouched.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+
+import urllib3
+
+from bybit_sync.clock import Deadline
+from bybit_sync.exceptions import (
+    BadAnswerError,
+    ConnectError,
+    ConnectionLostError,
+    DnsError,
+    FailedRequestError,
+    ReadTimeoutError,
+    TlsError,
+    TotalTimeoutError,
+)
+
+Sign = Callable[[], Mapping[str, str]]
+
+
+class AnswerFaultError(Exception):
+    """The peer's bytes are not an HTTP answer; raised and mapped inside `net` only."""
+
+
+class CutAnswerError(AnswerFaultError):
+    """The answer ended before its end."""
+
+
+class PeerClosedError(ConnectionError):
+    """The peer closed the connection before the first byte of an answer."""
+
+
+class Budget(urllib3.Timeout):
+    """The time that one request may take, and what has been done of it.
+
+    It belongs to one thread and one request. ``written`` is true once a byte of the request may
+    have left; that, and nothing else, decides ``effect_unknown``.
+    """
+
+    def __init__(
+        self,
+        deadline: Deadline,
+        *,
+        connect: float,
+        read: float,
+        sign: Sign | None = None,
+        max_bytes: int | None = None,
+        stream: bool = False,
+    ) -> None:
+        super().__init__()
+        self.deadline = deadline
+        self.connect_seconds = connect
+        self.read_seconds = read
+        self.sign = sign
+        self.max_bytes = max_bytes
+        self.stream = stream
+        self.phase = "pool"
+        self.written = False
+        self.answered = False
+        self.reused = False
+        self._current = deadline
+        self._sent_at = 0.0
+
+    def clone(self) -> Budget:  # type: ignore[override]
+        """This budget: urllib3 copies its timeouts, but time that is spent is spent."""
+        return self
+
+    @property
+    def connect_timeout(self) -> float:  # type: ignore[override]
+        """Seconds that connecting may still take."""
+        return min(self.connect_seconds, self.deadline.remaining())
+
+    @property
+    def read_timeout(self) -> float:
+        """Seconds that the next read may take."""
+        return min(self.read_seconds, self.deadline.remaining())
+
+    def start_connecting(self) -> Deadline:
+        """The deadline of DNS, TCP, proxy and TLS together."""
+        self._current = self.deadline.sooner(self.connect_seconds)
+        self.phase = "dns"
+        return self._current
+
+    def start_writing(self) -> None:
+        """From here on the call's own deadline rules again."""
+        self._current = self.deadline
+        self._sent_at = self.deadline.elapsed()
+        self.phase = "write"
+
+    def on_the_wire(self) -> float:
+        """Seconds since the request began to be written."""
+        return self.deadline.elapsed() - self._sent_at
+
+    def note_write(self) -> None:
+        """``http.client`` writes; what it writes to a proxy before that is not the request."""
+        if self.phase == "write":
+            self.written = True
+
+    def patience(self) -> float:
+        """Seconds that the next wait on the socket may take.
+
+        Raises:
+            TimeoutError: none are left.
+        """
+        left = self._current.remaining()
+        if left <= 0.0:
+            raise TimeoutError("the time is used up")
+        return min(self.read_seconds, left)
+
+    def fault(self, error: BaseException, host: str) -> FailedRequestError:
+        """Our error for what went wrong; the phase and the bytes written say which one."""
+        spent = f"{host}, {self.phase} phase, after {self.deadline.elapsed():.3f} s"
+        unknown = self.written
+        if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
+            return self._timed_out(spent)
+        if isinstance(error, AnswerFaultError):
+            return BadAnswerError(f"{error} ({spent})", effect_unknown=unknown)
+        if self.phase == "dns":
+            return DnsError(f"no address found: {error} ({spent})", phase="dns")
+        if self.phase == "connect":
+            return ConnectError(f"cannot connect: {error} ({spent})", phase="connect")
+        if self.phase == "tls":
+            kind = TlsError if _is_about_trust(error) else ConnectError
+            return kind(f"TLS handshake failed: {error} ({spent})", phase="tls")
+        if self.answered:
+            return BadAnswerError(f"the answer broke off: {error} ({spent})", effect_unknown=unknown)
+        return ConnectionLostError(
+            f"connection lost: {error} ({spent})", phase=self.phase, effect_unknown=unknown
+        )
+
+    def _timed_out(self, spent: str) -> FailedRequestError:
+        unknown = self.written
+        if self.deadline.has_passed():
+            return TotalTimeoutError(
+                f"not done within {self.deadline.seconds:g} s ({spent})",
+                phase=self.phase,
+                effect_unknown=unknown,
+            )
+        if self.phase == "dns":
+            return DnsError(f"no address within {self.connect_seconds:g} s ({spent})", phase="dns")
+        if self.phase in ("connect", "tls"):
+            return ConnectError(
+                f"not connected within {self.connect_seconds:g} s ({spent})", phase=self.phase
+            )
+        return ReadTimeoutError(
+            f"silent for {self.read_seconds:g} s ({spent})",
+            phase=self.phase,
+            effect_unknown=unknown,
+        )
+
+
+def _is_about_trust(error: BaseException | None) -> bool:
+    """True for a handshake that will fail again; a connection cut under it may well succeed."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):
+        return False
+    return isinstance(error, ssl.SSLError | ssl.CertificateError | urllib3.exceptions.SSLError)

@@ -1,0 +1,401 @@
+"""urllib3's pools with our slots in them, and the way of one request through a pool."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import queue
+import weakref
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+from urllib3.exceptions import HTTPError as Urllib3Error
+from urllib3.util.proxy import connection_requires_http_tunnel
+
+from bybit_sync.clock import Deadline
+from bybit_sync.exceptions import BybitError, ClientClosedError
+
+from . import wire
+from .budget import AnswerFaultError, Budget
+from .connection import Dialer, PooledConnection, PooledHTTPConnection, PooledHTTPSConnection
+from .slots import Lease, Slots
+
+if TYPE_CHECKING:
+    from .slots import Host
+
+log = logging.getLogger("bybit_sync.net")
+
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class IdleStack(queue.LifoQueue):  # type: ignore[type-arg]
+    """urllib3's ``pool.pool``, holding idle connections and nothing else, newest last.
+
+    `Slots` guards it with its own lock; the methods of a queue are here for urllib3, which fills
+    a pool with None when it is made and empties it when it is thrown away.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(0)
+        self.connections: list[PooledConnection] = []
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Keep a connection; None, urllib3's mark for one to be opened, takes no room."""
+        if item is not None:
+            self.connections.append(item)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take the newest connection out."""
+        try:
+            return self.connections.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def qsize(self) -> int:
+        """How many connections are idle."""
+        return len(self.connections)
+
+
+class SlotPool(urllib3.HTTPConnectionPool):
+    """A pool of connections to one host, whose slots are shared with all pools of the adapter."""
+
+    QueueCls = IdleStack
+    ConnectionCls = PooledHTTPConnection
+
+    def __init__(self, *args: Any, slots: Slots, dialer: Dialer, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        assert isinstance(self.pool, IdleStack)
+        self.idle = self.pool.connections
+        self.is_closed = False
+        self._slots = slots
+        self._dialer = dialer
+        self.conn_kw["dialer"] = dialer
+        self.host_name = f"{self.host}:{self.port or (443 if self.scheme == 'https' else 80)}"
+        self.host_header = _host_header(self.host, self.port, self.scheme)
+        self.slot_host: Host = slots.register(self, self.host_name)
+
+    # --- one request ----------------------------------------------------------------------
+
+    def exchange(self, method: str, head: bytes, body: bytes, budget: Budget) -> wire.RawAnswer:
+        """Send a request over a pooled connection and read the whole answer.
+
+        A connection that turns out to be dead before an answer began costs one silent repeat on
+        a fresh one, where nothing was written or the method only reads.
+
+        Raises:
+            BybitError: one of ours, whatever went wrong; the slot is back.
+        """
+        try:
+            return self._exchange_once(method, head, body, budget)
+        except _DeadConnectionError as dead:
+            log.debug("kept connection to %s was dead (%s): trying a fresh one", self.host_name, dead)
+            budget.written = budget.reused = False
+        try:
+            return self._exchange_once(method, head, body, budget, fresh=True)
+        except _DeadConnectionError as dead:  # only kept connections are called dead
+            raise AssertionError("a fresh connection was taken for a kept one") from dead
+
+    def _exchange_once(
+        self, method: str, head: bytes, body: bytes, budget: Budget, *, fresh: bool = False
+    ) -> wire.RawAnswer:
+        lease, conn = self.checkout(budget, fresh=fresh)
+        why = "error"
+        try:
+            answer = wire.exchange(conn, head, body, budget)
+            why = self._verdict(answer.keep_alive)
+        except BybitError:
+            raise
+        except (OSError, AnswerFaultError) as error:
+            if self._is_dead_reuse(method, error, budget):
+                self._slots.condemn(self.slot_host, conn.idle_since)
+                raise _DeadConnectionError(str(error)) from error
+            raise budget.fault(error, self.host_name) from error
+        else:
+            return answer
+        finally:
+            self.checkin(lease, conn, why)
+
+    def _is_dead_reuse(self, method: str, error: Exception, budget: Budget) -> bool:
+        if not budget.reused or budget.answered or isinstance(error, TimeoutError):
+            return False
+        return not budget.written or method in _REPEATABLE
+
+    def _verdict(self, keep_alive: bool) -> str:
+        """Why the connection has to go after a good answer, or ""."""
+        if self._dialer.config.force_close:
+            return "forced"
+        return "" if keep_alive else "answer"
+
+    def now(self) -> float:
+        """The pool's monotonic time."""
+        return self._dialer.clock.monotonic()
+
+    # --- connections ----------------------------------------------------------------------
+
+    def checkout(self, budget: Budget, *, fresh: bool = False) -> tuple[Lease, PooledConnection]:
+        """A connected connection and its slot, in turn, within the deadline."""
+        budget.phase = "pool"
+        lease, conn = self._slots.acquire(self, budget.deadline)
+        try:
+            conn = self._first_fit(lease, conn, fresh=fresh)
+            if conn is None:
+                conn = self.open(lease, budget)
+            else:
+                budget.reused = True
+                conn.attach(budget)
+        except BaseException:
+            self._slots.release(lease, None, "")
+            raise
+        return lease, conn
+
+    def _first_fit(
+        self, lease: Lease, conn: PooledConnection | None, *, fresh: bool = False
+    ) -> PooledConnection | None:
+        """The newest idle connection that may carry a request; closes the others it looks at."""
+        if conn is None:
+            return None
+        now = self._dialer.clock.monotonic()
+        while conn is not None:
+            why = "condemned" if fresh else conn.unfit(now)
+            if not why:
+                return conn
+            conn.close()
+            self._slots.count_closed(lease.host, why)
+            if why in ("server", "unread", "idle"):
+                # Newest first: what is left has been idle for longer than this one.
+                self._slots.condemn(lease.host, conn.idle_since)
+            conn = self._slots.next_idle(lease)
+        self._slots.count_reuse_undone(lease.host)
+        return None
+
+    def open(self, lease: Lease, budget: Budget) -> PooledConnection:
+        """A new connection in this slot, handshake done.
+
+        Raises:
+            BybitError: one of ours; the slot stays the caller's.
+        """
+        conn = self._new_conn()
+        assert isinstance(conn, PooledConnection)
+        conn.host_name = self.host_name
+        conn.attach(budget)
+        try:
+            self._connect(conn)
+            conn.note_opened()
+        except BaseException as error:
+            conn.close()
+            if isinstance(error, OSError | Urllib3Error | http.client.HTTPException | ValueError):
+                raise budget.fault(_root(error), self.host_name) from error
+            raise
+        conn.attach(budget)
+        self._slots.count_created(lease.host, tls=self.scheme == "https")
+        return conn
+
+    def _connect(self, conn: Any) -> None:
+        scheme = self.scheme
+        if self.proxy is not None and connection_requires_http_tunnel(
+            self.proxy, self.proxy_config, scheme
+        ):
+            self._prepare_proxy(conn)
+        else:
+            conn.connect()
+        self._validate_conn(conn)
+
+    def checkin(self, lease: Lease, conn: PooledConnection, why: str = "") -> None:
+        """Give connection and slot back; `why` says for what reason it must be closed."""
+        conn.detach()
+        conn.lease = None
+        if why:
+            conn.close()
+            self._slots.release(lease, None, why)
+        else:
+            self._slots.release(lease, conn)
+
+    # --- urllib3's own face ---------------------------------------------------------------
+
+    def urlopen(  # type: ignore[override]
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Any = None,
+        *args: Any,
+        timeout: Any = None,
+        chunked: bool = False,
+        decode_content: bool = True,
+        preload_content: bool = True,
+        **kwargs: Any,
+    ) -> urllib3.BaseHTTPResponse:
+        """What ``HTTPAdapter.send`` calls; one attempt, no redirects.
+
+        The whole answer is read here, in one go, unless it is to be streamed.
+        """
+        budget = timeout if isinstance(timeout, Budget) else self._default_budget()
+        fields = dict(self.headers if headers is None else headers)
+        if self.proxy is not None and self.scheme == "http":
+            fields.update(self.proxy_headers)
+        if self._dialer.config.force_close and not _names(fields, "connection"):
+            fields["Connection"] = "close"
+        if isinstance(body, str):
+            body = body.encode("utf-8")
+        if budget.stream or chunked or method == "HEAD" or not isinstance(body, bytes | None):
+            return self._stream(method, url, body, fields, budget, chunked=chunked)
+        head = wire.request_head(method, url, self.host_header, fields)
+        answer = self.exchange(method, head, body or b"", budget)
+        response = _to_urllib3(answer, method, url)
+        if preload_content:
+            response.read(decode_content=decode_content)
+        return response
+
+    def _default_budget(self) -> Budget:
+        config = self._dialer.config
+        return Budget(
+            Deadline.after(config.total_timeout, self._dialer.clock),
+            connect=config.connect_timeout,
+            read=config.sock_read_timeout,
+        )
+
+    def _stream(
+        self,
+        method: str,
+        url: str,
+        body: Any,
+        fields: dict[str, Any],
+        budget: Budget,
+        *,
+        chunked: bool,
+    ) -> urllib3.BaseHTTPResponse:
+        """The answer as urllib3 reads it, piece by piece; its connection comes back when the
+        body is read, closed, or dropped."""
+        lease, conn = self.checkout(budget)
+        try:
+            budget.start_writing()
+            if budget.sign is not None:
+                fields.update(budget.sign())
+            response = self._make_request(
+                conn,  # type: ignore[arg-type]
+                method,
+                url,
+                body=body,
+                headers=fields,
+                timeout=budget,
+                chunked=chunked,
+                retries=urllib3.Retry(0, read=False),
+                response_conn=conn,  # type: ignore[arg-type]
+                preload_content=False,
+                decode_content=False,
+            )
+            budget.phase, budget.answered = "read", True
+        except BaseException as error:
+            self.checkin(lease, conn, "error")
+            if isinstance(error, OSError | Urllib3Error | http.client.HTTPException):
+                budget.phase = "read"
+                raise budget.fault(_root(error), self.host_name) from error
+            raise
+        conn.lease = lease
+        if response.length_remaining == 0:  # HEAD, 204: nothing to read, so nothing gives it back
+            response.release_conn()
+        return response
+
+    def _put_conn(self, conn: Any) -> None:
+        """urllib3 gives a streamed response's connection back."""
+        lease = conn.lease if conn is not None else None
+        if lease is None:
+            return
+        why = "forced" if self._dialer.config.force_close else ""
+        if conn.sock is None:
+            why = "answer"
+        elif not why and conn.unquiet():
+            why = "unread"
+        self.checkin(lease, conn, why)
+
+    def close(self) -> None:
+        """Close what is idle; what calls still hold is closed when they return it."""
+        self.is_closed = True
+        self._slots.forget_pool(self)
+
+
+class SlotPoolTls(SlotPool, urllib3.HTTPSConnectionPool):
+    """The same over TLS."""
+
+    ConnectionCls = PooledHTTPSConnection  # type: ignore[assignment]
+
+
+class _DeadConnectionError(Exception):
+    """A kept connection died before an answer began; the request may go out once more."""
+
+
+def _root(error: BaseException) -> BaseException:
+    """The fault under urllib3's wrapping, as far as it is one of the system's."""
+    seen: BaseException = error
+    while True:
+        inner = seen.__cause__ or (seen.args[0] if len(seen.args) == 1 else None)
+        if len(seen.args) == 2 and isinstance(seen.args[1], BaseException):
+            inner = seen.args[1]
+        if not isinstance(inner, BaseException):
+            return seen
+        seen = inner
+
+
+def _host_header(host: str, port: int | None, scheme: str) -> str:
+    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    default = 443 if scheme == "https" else 80
+    return name if port in (None, default) else f"{name}:{port}"
+
+
+def _names(fields: dict[str, Any], wanted: str) -> bool:
+    return any(str(name).lower() == wanted for name in fields)
+
+
+class _CookieSource:
+    """What ``http.cookiejar`` asks of a response: its Set-Cookie headers."""
+
+    def __init__(self, headers: urllib3.HTTPHeaderDict) -> None:
+        self.msg = headers
+
+    def isclosed(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _to_urllib3(answer: wire.RawAnswer, method: str, url: str) -> urllib3.HTTPResponse:
+    headers = urllib3.HTTPHeaderDict()
+    for name, value in answer.headers:
+        headers.add(name.decode("latin-1"), value.decode("latin-1").strip())
+    has_cookies = "set-cookie" in headers
+    return urllib3.HTTPResponse(
+        body=BytesIO(answer.body),
+        headers=headers,
+        status=answer.status,
+        version=11 if answer.version == "1.1" else 10,
+        reason=answer.reason,
+        preload_content=False,
+        decode_content=False,
+        original_response=_CookieSource(headers) if has_cookies else None,  # type: ignore[arg-type]
+        # The framing is undone already: a body without its chunks must not be unchunked again.
+        enforce_content_length=False,
+        request_method=method,
+        request_url=url,
+    )
+
+
+def pool_classes(slots: Slots, dialer: Dialer) -> dict[str, Any]:
+    """What ``PoolManager.pool_classes_by_scheme`` takes, with our slots bound in.
+
+    The slots come as classes and not as pool arguments, because urllib3 makes every argument a
+    part of the key under which it finds a pool.
+    """
+    weak = weakref.ref(slots)
+
+    def bound(cls: type[SlotPool]) -> Any:
+        def make(*args: Any, **kwargs: Any) -> SlotPool:
+            living = weak()
+            if living is None:
+                raise ClientClosedError("the connection pool is gone")
+            return cls(*args, slots=living, dialer=dialer, **kwargs)
+
+        return make
+
+    return {"http": bound(SlotPool), "https": bound(SlotPoolTls)}

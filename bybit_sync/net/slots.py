@@ -1,0 +1,451 @@
+"""Who may hold a connection: the caps, the queue, and the hand-over from caller to caller.
+
+A slot is the right to one open connection. It is counted from what exists: the leases that calls
+hold and the connections that lie idle in urllib3's pools. There is no counter that could drift.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from bybit_sync.clock import Clock, Deadline
+from bybit_sync.config import ConnectionPoolConfig
+from bybit_sync.exceptions import ClientClosedError, PoolFullError, PoolTimeoutError
+
+from .stats import Histogram, HistogramSnapshot, HostStats
+
+if TYPE_CHECKING:
+    from .connection import PooledConnection
+    from .pool import SlotPool
+
+Closing = tuple["PooledConnection", str]
+"""A connection to be closed outside the lock, and why."""
+
+
+class Host:
+    """What one host holds and who queues for it. Guarded by the lock of `Slots`."""
+
+    __slots__ = (
+        "active",
+        "closed",
+        "created",
+        "name",
+        "pools",
+        "reused",
+        "tls_handshakes",
+        "wait_seconds_max",
+        "waiting",
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.active: set[object] = set()
+        self.waiting: deque[_Waiter] = deque()
+        self.pools: list[SlotPool] = []
+        self.created = 0
+        self.reused = 0
+        self.closed: Counter[str] = Counter()
+        self.tls_handshakes = 0
+        self.wait_seconds_max = 0.0
+
+    @property
+    def idle(self) -> int:
+        return sum(len(pool.idle) for pool in self.pools)
+
+    @property
+    def open(self) -> int:
+        return len(self.active) + self.idle
+
+    def stats(self, limit: int) -> HostStats:
+        return HostStats(
+            limit=limit,
+            active=len(self.active),
+            idle=self.idle,
+            waiting=len(self.waiting),
+            created=self.created,
+            reused=self.reused,
+            closed=dict(self.closed),
+            tls_handshakes=self.tls_handshakes,
+            wait_seconds_max=self.wait_seconds_max,
+        )
+
+
+class Lease:
+    """The right to one connection, while a call holds it.
+
+    A lease that is lost (a response dropped unread, an exception between two lines) gives its
+    slot back when it is collected.
+    """
+
+    __slots__ = ("_slots", "host", "pool", "token")
+
+    def __init__(self, slots: Slots, host: Host, pool: SlotPool) -> None:
+        self._slots = slots
+        self.host = host
+        self.pool = pool
+        self.token = object()
+
+    def __del__(self) -> None:
+        if self.token in self.host.active:
+            self._slots.abandon(self)
+
+
+class _Waiter:
+    """A caller in the queue, and what was handed to it."""
+
+    __slots__ = ("conn", "gate", "granted", "lease", "refused", "turn")
+
+    def __init__(self, lease: Lease, turn: int) -> None:
+        self.lease = lease
+        self.turn = turn
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.granted = False
+        self.refused = False
+        self.conn: PooledConnection | None = None
+
+
+class Slots:
+    """Shares out connections, first come, first served, within ``limit`` and ``limit_per_host``.
+
+    The lock guards the hosts, their pools' idle connections and the queue. Nothing blocks under
+    it: connections that have to go are returned to the caller, who closes them outside.
+    """
+
+    def __init__(
+        self, config: ConnectionPoolConfig, clock: Clock, on_idle: Callable[[], None]
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._on_idle = on_idle
+        self._lock = threading.Lock()
+        self._hosts: dict[str, Host] = {}
+        self._queued: dict[Host, None] = {}
+        self._turns = 0
+        self._waits = Histogram()
+        self._lost: deque[tuple[Host, object]] = deque()
+        self._closed = False
+
+    # --- taking ---------------------------------------------------------------------------
+
+    def register(self, pool: SlotPool, name: str) -> Host:
+        """The host that this pool's connections are counted under."""
+        with self._lock:
+            host = self._hosts.setdefault(name, Host(name))
+            host.pools.append(pool)
+            return host
+
+    def acquire(
+        self, pool: SlotPool, deadline: Deadline
+    ) -> tuple[Lease, PooledConnection | None]:
+        """A slot, with the pool's newest idle connection if there is one.
+
+        Raises:
+            PoolFullError: ``max_waiting`` callers queue already.
+            PoolTimeoutError: no slot came free before the deadline.
+            ClientClosedError: the pool was closed.
+        """
+        host = pool.slot_host
+        lease = Lease(self, host, pool)
+        waiter: _Waiter | None = None
+        victims: list[Closing] = []
+        with self._lock:
+            self._check_open()
+            if self._lost:
+                victims += self._bury_the_lost()
+            taken = not host.waiting and self._take(lease, victims)
+            if not taken:
+                waiter = self._join_queue(host, lease)
+            conn = self._pop_idle(pool) if taken else None
+            if conn is not None:
+                host.reused += 1
+        close_all(victims)
+        return (lease, conn) if waiter is None else self._wait(waiter, deadline)
+
+    def try_acquire(self, pool: SlotPool) -> tuple[Lease, PooledConnection | None] | None:
+        """As `acquire`, or None where a caller would have to queue."""
+        host = pool.slot_host
+        lease = Lease(self, host, pool)
+        victims: list[Closing] = []
+        with self._lock:
+            self._check_open()
+            taken = not host.waiting and self._take(lease, victims)
+            conn = self._pop_idle(pool) if taken else None
+        close_all(victims)
+        return (lease, conn) if taken else None
+
+    def next_idle(self, lease: Lease) -> PooledConnection | None:
+        """Another idle connection for this lease, in place of one that was found unfit."""
+        with self._lock:
+            return self._pop_idle(lease.pool)
+
+    def _take(self, lease: Lease, victims: list[Closing]) -> bool:
+        """Claim a slot for this lease if that breaks no cap; may name a connection to close."""
+        host, pool = lease.host, lease.pool
+        if pool.idle:
+            host.active.add(lease.token)  # its idle connection is popped under the same lock
+            return True
+        if host.open >= self._config.limit_per_host:
+            victim = self._idlest(host.pools)
+        elif self._open() >= self._config.limit:
+            victim = self._idlest(p for h in self._hosts.values() for p in h.pools)
+        else:
+            host.active.add(lease.token)
+            return True
+        if victim is None:
+            return False
+        victims.append((victim, "evicted"))
+        host.active.add(lease.token)
+        return True
+
+    def _idlest(self, pools: Iterator[SlotPool] | list[SlotPool]) -> PooledConnection | None:
+        """The connection that has been idle for longest in any of these pools, taken out."""
+        candidates = [pool for pool in pools if pool.idle]
+        if not candidates:
+            return None
+        pool = min(candidates, key=lambda p: p.idle[0].idle_since)
+        pool.slot_host.closed["evicted"] += 1
+        return pool.idle.pop(0)
+
+    def _pop_idle(self, pool: SlotPool) -> PooledConnection | None:
+        return pool.idle.pop() if pool.idle else None
+
+    def _open(self) -> int:
+        return sum(host.open for host in self._hosts.values())
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClientClosedError("the connection pool is closed")
+
+    # --- the queue ------------------------------------------------------------------------
+
+    def _join_queue(self, host: Host, lease: Lease) -> _Waiter:
+        bound = self._config.max_waiting
+        if bound and len(host.waiting) >= bound:
+            raise PoolFullError(
+                f"{bound} callers are waiting for a connection to {host.name} already", phase="pool"
+            )
+        self._turns += 1
+        waiter = _Waiter(lease, self._turns)
+        host.waiting.append(waiter)
+        self._queued[host] = None
+        return waiter
+
+    def _wait(self, waiter: _Waiter, deadline: Deadline) -> tuple[Lease, PooledConnection | None]:
+        started = self._clock.monotonic()
+        try:
+            self._clock.acquire(waiter.gate, deadline.remaining())
+        except BaseException:
+            self._leave_queue(waiter)
+            raise
+        waited = self._clock.monotonic() - started
+        host = waiter.lease.host
+        with self._lock:
+            self._waits.observe(waited)
+            host.wait_seconds_max = max(host.wait_seconds_max, waited)
+            granted, refused = waiter.granted, waiter.refused
+            if granted:
+                host.reused += waiter.conn is not None
+            else:
+                self._forget(waiter)
+        if granted:
+            return waiter.lease, waiter.conn
+        if refused:
+            raise ClientClosedError("the connection pool was closed while this call waited")
+        raise PoolTimeoutError(
+            f"all {self._config.limit_per_host} connections to {host.name} stayed busy "
+            f"for {waited:.3f} s",
+            phase="pool",
+        )
+
+    def _leave_queue(self, waiter: _Waiter) -> None:
+        """Give up waiting; what was handed over in the same moment goes to the next caller."""
+        with self._lock:
+            granted = waiter.granted
+            if not granted:
+                self._forget(waiter)
+        if granted:
+            self.release(waiter.lease, waiter.conn)
+
+    def _forget(self, waiter: _Waiter) -> None:
+        host = waiter.lease.host
+        if waiter in host.waiting:
+            host.waiting.remove(waiter)
+        if not host.waiting:
+            self._queued.pop(host, None)
+
+    def _serve(self, victims: list[Closing]) -> None:
+        """Hand what is free to the callers who have waited longest and can use it."""
+        while self._queued:
+            for host in sorted(self._queued, key=lambda h: h.waiting[0].turn):
+                waiter = host.waiting[0]
+                if self._take(waiter.lease, victims):
+                    waiter.conn = self._pop_idle(waiter.lease.pool)
+                    waiter.granted = True
+                    self._forget(waiter)
+                    waiter.gate.release()
+                    break
+            else:
+                return
+
+    # --- giving back ----------------------------------------------------------------------
+
+    def release(self, lease: Lease, conn: PooledConnection | None, why: str = "error") -> None:
+        """Give the slot back: with a connection that is fit for another call, or without one.
+
+        Without one, `why` says for what reason the connection was closed; "" where none was open.
+        """
+        host = lease.host
+        victims: list[Closing] = []
+        with self._lock:
+            if lease.token not in host.active:
+                return
+            if conn is not None and (self._closed or lease.pool.is_closed):
+                victims.append((conn, "shutdown"))
+                conn, why = None, "shutdown"
+            host.active.discard(lease.token)
+            if conn is not None:
+                conn.idle_since = self._clock.monotonic()
+                lease.pool.idle.append(conn)
+            elif why:
+                host.closed[why] += 1
+            if self._queued:
+                self._serve(victims)
+        close_all(victims)
+        if conn is not None:
+            self._on_idle()
+
+    def abandon(self, lease: Lease) -> None:
+        """Take back a slot whose owner has vanished.
+
+        Runs inside the collector, perhaps in a thread that holds the lock: so it only takes the
+        lock if that is free, and else leaves the slot to whoever comes next (the keeper does).
+        """
+        self._lost.append((lease.host, lease.token))
+        if self._lock.acquire(blocking=False):
+            try:
+                victims = self._bury_the_lost()
+            finally:
+                self._lock.release()
+            close_all(victims)
+
+    def _bury_the_lost(self) -> list[Closing]:
+        victims: list[Closing] = []
+        while self._lost:
+            host, token = self._lost.popleft()
+            if token in host.active:
+                host.active.discard(token)
+                host.closed["abandoned"] += 1
+        self._serve(victims)
+        return victims
+
+    # --- sweeping -------------------------------------------------------------------------
+
+    def idle_connections(self) -> list[PooledConnection]:
+        """The connections that are idle at this moment."""
+        with self._lock:
+            return [conn for host in self._hosts.values() for p in host.pools for conn in p.idle]
+
+    def drop_idle(self, verdict: Callable[[PooledConnection], str]) -> int:
+        """Close every idle connection for which `verdict` gives a reason; returns how many."""
+        victims: list[Closing] = []
+        with self._lock:
+            victims += self._bury_the_lost() if self._lost else []
+            for host in self._hosts.values():
+                for pool in host.pools:
+                    victims += self._sort_out(host, pool, verdict)
+            self._serve(victims)
+        close_all(victims)
+        return len(victims)
+
+    def _sort_out(
+        self, host: Host, pool: SlotPool, verdict: Callable[[PooledConnection], str]
+    ) -> list[Closing]:
+        found = [(conn, why) for conn in pool.idle if (why := verdict(conn))]
+        for conn, why in found:
+            pool.idle.remove(conn)
+            host.closed[why] += 1
+        return found
+
+    def condemn(self, host: Host, idle_since: float) -> None:
+        """Close the connections to a host that have been idle for as long as one found dead."""
+
+        def verdict(conn: PooledConnection) -> str:
+            return "condemned" if conn.host_name == host.name and conn.idle_since <= idle_since else ""
+
+        self.drop_idle(verdict)
+
+    def count_closed(self, host: Host, why: str) -> None:
+        """Note that a call closed its connection and goes on in the same slot."""
+        with self._lock:
+            host.closed[why] += 1
+
+    def count_created(self, host: Host, *, tls: bool) -> None:
+        """Note that a connection was opened."""
+        with self._lock:
+            host.created += 1
+            host.tls_handshakes += tls
+
+    def count_reuse_undone(self, host: Host) -> None:
+        """The idle connection that was handed out turned out to be unfit."""
+        with self._lock:
+            host.reused -= 1
+
+    # --- the whole ------------------------------------------------------------------------
+
+    def snapshot(self) -> tuple[dict[str, HostStats], HistogramSnapshot]:
+        """Every host's share and the waits, all of one moment."""
+        limit = self._config.limit_per_host
+        with self._lock:
+            hosts = {name: host.stats(limit) for name, host in self._hosts.items()}
+            return hosts, self._waits.snapshot()
+
+    def forget_pool(self, pool: SlotPool) -> None:
+        """Close a pool's idle connections and stop counting it."""
+        victims: list[Closing] = []
+        with self._lock:
+            host = pool.slot_host
+            victims += self._sort_out(host, pool, lambda conn: "shutdown")
+            if pool in host.pools:
+                host.pools.remove(pool)
+            self._serve(victims)
+        close_all(victims)
+
+    def close(self) -> None:
+        """Refuse new callers, turn away the waiting ones, close what is idle."""
+        with self._lock:
+            self._closed = True
+            for host in list(self._queued):
+                for waiter in list(host.waiting):
+                    waiter.refused = True
+                    self._forget(waiter)
+                    waiter.gate.release()
+        self.drop_idle(lambda conn: "shutdown")
+
+    @property
+    def is_closed(self) -> bool:
+        """True once `close` was called."""
+        return self._closed
+
+    def reset_after_fork(self) -> None:
+        """In a child: what the parent's threads held is not ours, its sockets are let go."""
+        self._lock = threading.Lock()
+        self._lost.clear()
+        self._queued.clear()
+        for host in self._hosts.values():
+            host.active.clear()
+            host.waiting.clear()
+            for pool in host.pools:
+                pool.is_closed = True
+                while pool.idle:
+                    pool.idle.pop().close()
+            host.pools.clear()
+
+
+def close_all(victims: list[Closing]) -> None:
+    """Close these connections, outside every lock."""
+    for conn, _ in victims:
+        conn.close()

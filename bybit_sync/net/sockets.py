@@ -1,0 +1,255 @@
+"""TCP sockets that know how long their caller can wait, connected over all addresses of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import selectors
+import socket
+import ssl
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from bybit_sync.clock import Deadline
+from bybit_sync.config import TcpKeepaliveConfig
+
+from .budget import Budget
+from .dns import Address
+
+SocketOption = tuple[int, int, int]
+
+_STAGGER_SECONDS = 0.25
+"""How long one address is waited for before the next is tried beside it (RFC 8305)."""
+_DARWIN_KEEPIDLE = 0x10
+
+
+class TimedSocket(socket.socket):
+    """A socket that never waits past its call's deadline, whoever reads from it.
+
+    ``http.client`` reads through ``recv_into`` and writes through ``sendall``: both ask the
+    budget first, so that dripped headers and bodies end in time on every path.
+    """
+
+    budget: Budget | None = None
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if self.budget is not None:
+            self.settimeout(self.budget.patience())
+        return super().recv_into(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        if self.budget is not None:
+            self.settimeout(self.budget.patience())
+            self.budget.note_write()
+        super().sendall(*args, **kwargs)
+
+
+class TimedSSLSocket(ssl.SSLSocket):
+    """The same, inside TLS."""
+
+    budget: Budget | None = None
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if self.budget is not None:
+            self.settimeout(self.budget.patience())
+        return super().recv_into(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        if self.budget is not None:
+            self.settimeout(self.budget.patience())
+            self.budget.note_write()
+        super().sendall(*args, **kwargs)
+
+
+def socket_options(keepalive: TcpKeepaliveConfig) -> list[SocketOption]:
+    """TCP_NODELAY, and the keep-alive options that this machine knows."""
+    wanted: list[SocketOption] = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+    if keepalive.enabled:
+        wanted.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+        wanted += _keepalive_options(keepalive)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as scratch:
+        return [option for option in wanted if _is_accepted(scratch, option)]
+
+
+def _keepalive_options(keepalive: TcpKeepaliveConfig) -> list[SocketOption]:
+    options: list[tuple[str, float]] = [
+        ("TCP_KEEPIDLE", keepalive.idle),
+        ("TCP_KEEPINTVL", keepalive.interval),
+        ("TCP_KEEPCNT", keepalive.count),
+    ]
+    found = [
+        (socket.IPPROTO_TCP, getattr(socket, name), int(value))
+        for name, value in options
+        if hasattr(socket, name)
+    ]
+    if sys.platform == "darwin" and not hasattr(socket, "TCP_KEEPIDLE"):
+        found.append((socket.IPPROTO_TCP, _DARWIN_KEEPIDLE, int(keepalive.idle)))
+    if hasattr(socket, "TCP_USER_TIMEOUT") and keepalive.user_timeout:
+        found.append(
+            (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(keepalive.user_timeout * 1000))
+        )
+    return found
+
+
+def _is_accepted(scratch: socket.socket, option: SocketOption) -> bool:
+    try:
+        scratch.setsockopt(*option)
+    except OSError:
+        return False
+    return True
+
+
+class ConnectResult:
+    """A connected socket, and the addresses that were tried in vain before it."""
+
+    __slots__ = ("failed", "sock")
+
+    def __init__(self, sock: TimedSocket, failed: list[Address]) -> None:
+        self.sock = sock
+        self.failed = failed
+
+
+class AllAddressesFailedError(OSError):
+    """No address took the connection; ``failed`` lists them."""
+
+    def __init__(self, message: str, failed: list[Address]) -> None:
+        super().__init__(message)
+        self.failed = failed
+
+
+class AllAddressesSilentError(TimeoutError):
+    """The time was up before an address answered; ``failed`` lists the ones tried."""
+
+    def __init__(self, message: str, failed: list[Address]) -> None:
+        super().__init__(message)
+        self.failed = failed
+
+
+def connect(
+    addresses: Sequence[Address], deadline: Deadline, options: Sequence[SocketOption]
+) -> ConnectResult:
+    """A socket to the first address that answers, each tried a moment after the one before.
+
+    Raises:
+        AllAddressesSilentError: the deadline passed.
+        AllAddressesFailedError: every address refused; the message tells each one's reason.
+    """
+    race = _Race(addresses, deadline, options)
+    try:
+        return race.run()
+    finally:
+        race.close()
+
+
+class _Race:
+    """Sockets that are connecting side by side; closes all but the winner."""
+
+    def __init__(
+        self, addresses: Sequence[Address], deadline: Deadline, options: Sequence[SocketOption]
+    ) -> None:
+        self._waiting = list(addresses)
+        self._tried: list[Address] = []
+        self._deadline = deadline
+        self._options = options
+        self._selector = selectors.DefaultSelector()
+        self._errors: list[str] = []
+        self._winner: TimedSocket | None = None
+        self._sockets: list[TimedSocket] = []
+
+    def run(self) -> ConnectResult:
+        while True:
+            if self._waiting:
+                address = self._waiting.pop(0)
+                self._tried.append(address)
+                if self._start(address):
+                    return self._result(address)
+            address_or_none = self._wait()
+            if address_or_none is not None:
+                return self._result(address_or_none)
+            if not self._waiting and not self._selector.get_map():
+                raise AllAddressesFailedError("; ".join(self._errors), self._tried)
+
+    def close(self) -> None:
+        self._selector.close()
+        for sock in self._sockets:
+            if sock is not self._winner:
+                sock.close()
+
+    def _result(self, address: Address) -> ConnectResult:
+        assert self._winner is not None
+        return ConnectResult(self._winner, [a for a in self._tried if a is not address])
+
+    def _start(self, address: Address) -> bool:
+        """Begin to connect; True if that succeeded on the spot."""
+        try:
+            sock = TimedSocket(address.family, address.kind, address.proto)
+            self._sockets.append(sock)
+            for option in self._options:
+                sock.setsockopt(*option)
+            sock.setblocking(False)
+            code = sock.connect_ex(address.sockaddr)
+        except OSError as error:
+            self._errors.append(f"{_show(address)}: {error.strerror or error}")
+            return False
+        if code == 0:
+            self._winner = sock
+            return True
+        if code not in (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", -1)):
+            self._errors.append(f"{_show(address)}: {_reason(code)}")
+            sock.close()
+            return False
+        self._selector.register(sock, selectors.EVENT_WRITE, address)
+        return False
+
+    def _wait(self) -> Address | None:
+        """The address that has connected, or None when it is time for the next one."""
+        left = self._deadline.remaining()
+        if left <= 0.0:
+            raise AllAddressesSilentError("no address answered in time", self._tried)
+        if not self._selector.get_map():
+            return None
+        for key, _ in self._selector.select(min(left, _STAGGER_SECONDS) if self._waiting else left):
+            sock, address = key.fileobj, key.data
+            assert isinstance(sock, TimedSocket)
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            self._selector.unregister(sock)
+            if code == 0:
+                self._winner = sock
+                return address  # type: ignore[no-any-return]
+            self._errors.append(f"{_show(address)}: {_reason(code)}")
+            sock.close()
+        return None
+
+
+def _show(address: Address) -> str:
+    return f"{address.sockaddr[0]}:{address.sockaddr[1]}"
+
+
+def _reason(code: int) -> str:
+    return f"{errno.errorcode.get(code, code)}"
+
+
+def is_quiet(sock: socket.socket) -> bool:
+    """True for an idle connection that is open and holds no unread byte, kernel's or TLS's.
+
+    TLS 1.3 session tickets lie unread behind every handshake: they are drained here, or a warmed
+    connection would look like one that the server has closed.
+    """
+    try:
+        if isinstance(sock, ssl.SSLSocket):
+            if sock.pending():
+                return False
+            sock.setblocking(False)
+            return _has_nothing_to_read(sock)
+        sock.setblocking(False)
+        return _has_nothing_to_read(sock, socket.MSG_PEEK)
+    except (OSError, ValueError):
+        return False
+
+
+def _has_nothing_to_read(sock: socket.socket, flags: int = 0) -> bool:
+    with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
+        sock.recv(1, flags)
+        return False  # a byte nobody asked for, or the end of the stream
+    return True

@@ -1,0 +1,88 @@
+"""Counts of the pool, as one consistent snapshot."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds, in seconds, of the buckets into which waits for a connection are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramSnapshot:
+    """``counts[i]`` observations were at most ``bounds[i]`` seconds; the last count has no bound."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+    @property
+    def count(self) -> int:
+        """How many observations there were."""
+        return sum(self.counts)
+
+
+class Histogram:
+    """Durations counted into fixed buckets. The owner's lock guards it."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: Sequence[float] = WAIT_BUCKETS) -> None:
+        self._bounds = tuple(bounds)
+        self._counts = [0] * (len(self._bounds) + 1)
+        self._sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration."""
+        self._counts[bisect_left(self._bounds, seconds)] += 1
+        self._sum += seconds
+
+    def snapshot(self) -> HistogramSnapshot:
+        """What was counted so far."""
+        return HistogramSnapshot(self._bounds, tuple(self._counts), self._sum)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostStats:
+    """One host's share of the pool, see `PoolStats`."""
+
+    limit: int
+    active: int
+    idle: int
+    waiting: int
+    created: int
+    reused: int
+    closed: Mapping[str, int]
+    tls_handshakes: int
+    wait_seconds_max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStats:
+    """The pool at one moment.
+
+    ``active`` connections are held by calls (connecting ones included), ``idle`` ones wait for
+    the next call, ``waiting`` callers queue. ``created`` counts connections that were opened,
+    ``reused`` calls that found one open, ``closed`` the closings by reason: ``idle``, ``age``,
+    ``server`` (closed by the server), ``unread`` (bytes nobody asked for), ``condemned``
+    (idle beside one found dead), ``evicted``, ``answer`` (the server asked for it), ``forced``,
+    ``error``, ``abandoned`` (its owner vanished), ``shutdown``. ``wait_seconds_max`` is the
+    longest wait for a connection so far, in seconds.
+    """
+
+    limit: int
+    limit_per_host: int
+    active: int
+    idle: int
+    waiting: int
+    created: int
+    reused: int
+    closed: Mapping[str, int]
+    tls_handshakes: int
+    dns_hits: int
+    dns_misses: int
+    wait_seconds_max: float
+    waits: HistogramSnapshot
+    hosts: Mapping[str, HostStats] = field(default_factory=dict)
