@@ -17,6 +17,10 @@ Method = Literal["GET", "POST"]
 Auth = Literal["required", "none", "optional"]
 Repeat = Literal["always", "if_unsent"]
 Envelope = Literal["v5", "p2p", "none"]
+Kind = Literal[
+    "string", "decimal", "integer", "number", "boolean", "array", "object", "time_ms", "file"
+]
+"""What a parameter is on the wire; ``decimal`` is a number sent as text, ``time_ms`` a moment."""
 Params = Mapping[str, Any]
 
 _NO_CATEGORIES: Mapping[str, float] = MappingProxyType({})
@@ -41,10 +45,12 @@ class Param:
     """One parameter of an endpoint, as its row in the table says."""
 
     name: str
-    kind: Literal["string", "decimal", "integer", "number", "boolean", "array", "object", "file"]
+    kind: Kind
     required: bool = False
     allowed: tuple[str | int, ...] = ()
     """Every value that the documentation allows; empty where it names none."""
+    fields: tuple[Param, ...] = ()
+    """The parameters of an object, or of each object in an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +68,24 @@ class Endpoint:
     idempotency: str | None = None
     """The parameter that names this call for ever (``orderLinkId``), where there is one."""
     envelope: Envelope = "v5"
+    key: str = field(init=False, repr=False, compare=False)
+    """``group.name``: the label in metrics, logs and errors."""
+    by_name: Mapping[str, Param] = field(init=False, repr=False, compare=False)
+    """``params`` by their names."""
+    required: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The names of those that a call must give."""
+
+    def __post_init__(self) -> None:
+        # Worked out here because every call reads them.
+        object.__setattr__(self, "key", f"{self.group}.{self.name}")
+        object.__setattr__(self, "by_name", {param.name: param for param in self.params})
+        names = tuple(param.name for param in self.params if param.required)
+        object.__setattr__(self, "required", names)
 
     @property
-    def key(self) -> str:
-        """``group.name``: the label in metrics, logs and errors."""
-        return f"{self.group}.{self.name}"
+    def changes_something(self) -> bool:
+        """True where a second call may act a second time."""
+        return self.repeat != "always"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -252,6 +252,7 @@ class PooledAdapter(HTTPAdapter):
             reused=sum(h.reused for h in every),
             closed=dict(closed),
             tls_handshakes=sum(h.tls_handshakes for h in every),
+            connect_seconds=sum(h.connect_seconds for h in every),
             dns_hits=hits,
             dns_misses=misses,
             wait_seconds_max=max((h.wait_seconds_max for h in every), default=0.0),

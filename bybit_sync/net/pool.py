@@ -155,9 +155,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
         """The newest idle connection that may carry a request; closes the others it looks at."""
         if conn is None:
             return None
-        now = self._dialer.clock.monotonic()
         while conn is not None:
-            why = "condemned" if fresh else conn.unfit(now)
+            why = "condemned" if fresh else conn.unfit(self.now())
             if not why:
                 return conn
             conn.close()
@@ -165,7 +164,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
             if why in ("server", "unread", "idle"):
                 # Newest first: what is left has been idle for longer than this one.
                 self._slots.condemn(lease.host, conn.idle_since)
-            conn = self._slots.next_idle(lease)
+            conn = None if fresh else self._slots.next_idle(lease)
         self._slots.count_reuse_undone(lease.host)
         return None
 
@@ -175,6 +174,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         Raises:
             BybitError: one of ours; the slot stays the caller's.
         """
+        started = self.now()
         conn = self._new_conn()
         assert isinstance(conn, PooledConnection)
         conn.host_name = self.host_name
@@ -188,7 +188,9 @@ class SlotPool(urllib3.HTTPConnectionPool):
                 raise budget.fault(_root(error), self.host_name) from error
             raise
         conn.attach(budget)
-        self._slots.count_created(lease.host, tls=self.scheme == "https")
+        self._slots.count_created(
+            lease.host, tls=self.scheme == "https", seconds=self.now() - started
+        )
         return conn
 
     def _connect(self, conn: Any) -> None:

@@ -31,6 +31,7 @@ class Host:
     __slots__ = (
         "active",
         "closed",
+        "connect_seconds",
         "created",
         "name",
         "pools",
@@ -49,6 +50,7 @@ class Host:
         self.reused = 0
         self.closed: Counter[str] = Counter()
         self.tls_handshakes = 0
+        self.connect_seconds = 0.0
         self.wait_seconds_max = 0.0
 
     @property
@@ -69,6 +71,7 @@ class Host:
             reused=self.reused,
             closed=dict(self.closed),
             tls_handshakes=self.tls_handshakes,
+            connect_seconds=self.connect_seconds,
             wait_seconds_max=self.wait_seconds_max,
         )
 
@@ -383,11 +386,12 @@ class Slots:
         with self._lock:
             host.closed[why] += 1
 
-    def count_created(self, host: Host, *, tls: bool) -> None:
-        """Note that a connection was opened."""
+    def count_created(self, host: Host, *, tls: bool, seconds: float) -> None:
+        """Note that a connection was opened, and how long that took."""
         with self._lock:
             host.created += 1
             host.tls_handshakes += tls
+            host.connect_seconds += seconds
 
     def count_reuse_undone(self, host: Host) -> None:
         """The idle connection that was handed out turned out to be unfit."""

@@ -56,6 +56,7 @@ class HostStats:
     reused: int
     closed: Mapping[str, int]
     tls_handshakes: int
+    connect_seconds: float
     wait_seconds_max: float
 
 
@@ -68,8 +69,9 @@ class PoolStats:
     ``reused`` calls that found one open, ``closed`` the closings by reason: ``idle``, ``age``,
     ``server`` (closed by the server), ``unread`` (bytes nobody asked for), ``condemned``
     (idle beside one found dead), ``evicted``, ``answer`` (the server asked for it), ``forced``,
-    ``error``, ``abandoned`` (its owner vanished), ``shutdown``. ``wait_seconds_max`` is the
-    longest wait for a connection so far, in seconds.
+    ``error``, ``abandoned`` (its owner vanished), ``shutdown``. ``connect_seconds`` is the time
+    spent on opening connections (DNS, TCP, TLS) in sum, ``wait_seconds_max`` the longest wait for
+    a connection so far; ``waits`` counts the calls that had to queue by how long they did.
     """
 
     limit: int
@@ -81,6 +83,7 @@ class PoolStats:
     reused: int
     closed: Mapping[str, int]
     tls_handshakes: int
+    connect_seconds: float
     dns_hits: int
     dns_misses: int
     wait_seconds_max: float

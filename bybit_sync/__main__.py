@@ -1,0 +1,23 @@
+"""``python -m bybit_sync``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run a command; returns its exit code: 0 done, 1 failed, 2 wrong usage."""
+    try:
+        from bybit_sync.cli import run  # noqa: PLC0415  (its packages are an extra)
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        sys.stderr.write(
+            f"The commands need the package {error.name}: pip install 'bybit-sync[cli]'\n"
+        )
+        return 2
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""Signatures: who asks, when, and that nobody changed the question.
+
+A signer keeps the key in a form from which it cannot be read back, shows nothing of it, and
+cannot be pickled or copied.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from typing import Any, NoReturn, Protocol
+
+from bybit_sync.exceptions import ConfigError
+
+
+class SecretText(Protocol):
+    """A secret that is shown only on demand."""
+
+    def reveal(self) -> str:
+        """The text itself."""
+        ...
+
+
+class ApiCredentials(Protocol):
+    """An API key with its secret."""
+
+    @property
+    def api_key(self) -> str:
+        """The key's public name."""
+        ...
+
+    @property
+    def api_secret(self) -> SecretText:
+        """The HMAC secret, or the RSA private key as PEM."""
+        ...
+
+
+class SignedHeaders(dict[str, str]):
+    """Headers that are never shown: not in a log, nor in a traceback with locals."""
+
+    def __repr__(self) -> str:
+        return "SignedHeaders(***)"
+
+    __str__ = __repr__
+
+
+class Signer(Protocol):
+    """Signs one request at one moment."""
+
+    def sign(self, payload: bytes, timestamp_ms: int, recv_window_ms: int) -> SignedHeaders:
+        """The headers that vouch for `payload` at `timestamp_ms`, Bybit's time."""
+        ...
+
+
+class _KeyHolder:
+    """What both signers share: the headers, and keeping the key to themselves."""
+
+    __slots__ = ("_api_key",)
+
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+
+    def _headers(self, timestamp: str, window: str, signature: str) -> SignedHeaders:
+        return SignedHeaders(
+            {
+                "X-BAPI-API-KEY": self._api_key,
+                "X-BAPI-TIMESTAMP": timestamp,
+                "X-BAPI-SIGN": signature,
+                "X-BAPI-SIGN-TYPE": "2",
+                "X-BAPI-RECV-WINDOW": window,
+            }
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} holds a secret and is neither pickled nor copied: "
+            "make a client where it is needed, with the keys from its environment"
+        )
+
+
+class HmacSigner(_KeyHolder):
+    """HMAC-SHA256 with the API secret, in lower-case hex."""
+
+    __slots__ = ("_mac",)
+
+    def __init__(self, api_key: str, secret: bytes) -> None:
+        super().__init__(api_key)
+        # Copied for every signature: the key is hashed in once, and kept nowhere else.
+        self._mac = hmac.new(secret, digestmod="sha256")
+
+    def sign(self, payload: bytes, timestamp_ms: int, recv_window_ms: int) -> SignedHeaders:
+        """The headers that vouch for `payload` at `timestamp_ms`, Bybit's time."""
+        timestamp, window = str(timestamp_ms), str(recv_window_ms)
+        mac = self._mac.copy()
+        mac.update(f"{timestamp}{self._api_key}{window}".encode() + payload)
+        return self._headers(timestamp, window, mac.hexdigest())
+
+
+class RsaSigner(_KeyHolder):
+    """RSA PKCS#1 v1.5 over SHA-256, in base64; needs the extra ``rsa``."""
+
+    __slots__ = ("_sign",)
+
+    def __init__(self, api_key: str, pem: bytes) -> None:
+        super().__init__(api_key)
+        self._sign = _rsa_function(pem)
+
+    def sign(self, payload: bytes, timestamp_ms: int, recv_window_ms: int) -> SignedHeaders:
+        """The headers that vouch for `payload` at `timestamp_ms`, Bybit's time."""
+        timestamp, window = str(timestamp_ms), str(recv_window_ms)
+        signature = self._sign(f"{timestamp}{self._api_key}{window}".encode() + payload)
+        return self._headers(timestamp, window, base64.b64encode(signature).decode("ascii"))
+
+
+def _rsa_function(pem: bytes) -> Any:
+    try:
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    except ImportError as error:
+        raise ConfigError(
+            'RSA keys need the extra "rsa": pip install "bybit-sync[rsa]"'
+        ) from error
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError):
+        # The library's own text is dropped with its traceback: both may quote the key.
+        raise ConfigError(
+            "api_secret looks like a private key, but is not an unencrypted RSA key in PEM form"
+        ) from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise ConfigError("api_secret is a private key, but not an RSA one")
+    scheme, digest = padding.PKCS1v15(), hashes.SHA256()
+    return lambda data: key.sign(data, scheme, digest)
+
+
+def make_signer(credentials: ApiCredentials) -> Signer:
+    """The signer that the secret asks for: RSA for a PEM private key, HMAC otherwise.
+
+    Raises:
+        ConfigError: the PEM is no RSA private key, or the extra ``rsa`` is not installed.
+    """
+    secret = credentials.api_secret.reveal()
+    if secret.lstrip().startswith("-----BEGIN"):
+        return RsaSigner(credentials.api_key, secret.encode())
+    return HmacSigner(credentials.api_key, secret.encode())

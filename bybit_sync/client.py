@@ -1,0 +1,262 @@
+"""`BybitClient`: builds the floors below and holds the endpoint groups."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import requests
+
+from bybit_sync.api import Groups, find
+from bybit_sync.call.hooks import Hooks
+from bybit_sync.call.pipeline import Pipeline
+from bybit_sync.call.records import CallOptions, Params
+from bybit_sync.call.reply import Reply
+from bybit_sync.call.sign import make_signer
+from bybit_sync.clock import SYSTEM_CLOCK, Clock
+from bybit_sync.config import Config, TlsConfig, resolve_credentials
+from bybit_sync.net.adapter import PooledAdapter
+from bybit_sync.net.session import PooledSession
+from bybit_sync.net.stats import PoolStats
+
+from .metrics import ClientReport
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+log = logging.getLogger("bybit_sync.client")
+
+_HOSTS = {
+    "mainnet": "https://api.bybit.com",
+    "testnet": "https://api-testnet.bybit.com",
+    "demo": "https://api-demo.bybit.com",
+    "demo-testnet": "https://api-demo-testnet.bybit.com",
+}
+
+
+class BybitClient(Groups):
+    """The Bybit v5 REST API over one pool of warm connections, for any number of threads.
+
+    ``client.market``, ``.trade``, ``.position``, ``.account``, … hold the endpoints, one method
+    each; `request` sends to any path. Use it as a context manager, or `close` it.
+
+    Args:
+        api_key, api_secret: else ``BYBIT_API_KEY`` and ``BYBIT_API_SECRET``, else the config's;
+            without them only public calls work. A secret that starts with ``-----BEGIN`` is an
+            RSA private key (extra ``rsa``).
+        environment: ``mainnet`` (the default), ``testnet``, ``demo`` or ``demo-testnet``.
+        base_url: wins over `environment`; https unless the host is this machine.
+        config: every other knob; see ``config.toml``.
+        registry: the Prometheus registry that reports this client; the default one if None.
+
+    Raises:
+        ConfigError: a setting is not allowed; the message names it and what is.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        api_secret: str | None = None,
+        *,
+        environment: str | None = None,
+        base_url: str | None = None,
+        config: Config | None = None,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        self.config = _with_place(config or Config(), environment, base_url)
+        self.clock: Clock = SYSTEM_CLOCK
+        credentials = resolve_credentials(self.config, api_key, api_secret, os.environ)
+        self.has_credentials = credentials is not None
+        self.base_url = self.config.client.base_url or _HOSTS[self.config.client.environment]
+        self.adapter = PooledAdapter(
+            self.config.connection_pool,
+            tls=self.config.tls,
+            keepalive=self.config.tcp_keepalive,
+            clock=self.clock,
+        )
+        self._net = PooledSession(
+            self.adapter,
+            proxy=self.config.client.proxy,
+            max_answer_bytes=self.config.client.max_answer_bytes,
+        )
+        self.pipeline = Pipeline(
+            self._net,
+            self.config,
+            base_url=self.base_url,
+            signer=make_signer(credentials) if credentials is not None else None,
+            clock=self.clock,
+            hooks=Hooks(),
+        )
+        super().__init__(self.pipeline.call)
+        self._report = ClientReport(
+            self.config.client.exchange_label,
+            self.adapter.stats,
+            self.pipeline.hooks.snapshot,
+            self.config.metrics,
+            registry,
+        )
+        # Ends what was started, whether by close(), by the collector or at exit; nothing in
+        # here may hold the client itself.
+        self._ending = weakref.finalize(self, _end, self._report, self.pipeline, self._net)
+        self._log_start()
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str], **arguments: Any) -> BybitClient:
+        """A client with the settings of a TOML file; missing tables and keys take their defaults.
+
+        Further arguments go to the constructor and win over the file.
+
+        Raises:
+            ConfigError: the file is not there, or is wrong; all its faults are told at once.
+        """
+        return cls(config=Config.load(path), **arguments)
+
+    @classmethod
+    def local(cls, *, latency: float = 0.0, config: Config | None = None, **options: Any) -> BybitClient:
+        """A client on a local exchange that is started for it and stopped with it.
+
+        `latency` is the round trip in seconds; further options go to
+        `bybit_sync.simulator.LocalExchange`. Needs the extra ``simulator``.
+        """
+        from bybit_sync.simulator import LocalExchange  # noqa: PLC0415  (an extra, beside the house)
+
+        exchange = LocalExchange(latency=latency, **options)
+        exchange.start()
+        try:
+            client = cls(
+                exchange.api_key,
+                exchange.api_secret,
+                base_url=exchange.url,
+                config=replace(config or Config(), tls=TlsConfig(ca_file=exchange.ca_file)),
+            )
+        except BaseException:
+            exchange.stop()
+            raise
+        client._ending.detach()
+        client._ending = weakref.finalize(
+            client, _end, client._report, client.pipeline, client._net, _Stopping(exchange.stop)
+        )
+        client.exchange = exchange
+        return client
+
+    # --- calls ----------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        params: Params | None = None,
+        *,
+        auth: bool | None = None,
+        options: CallOptions | None = None,
+    ) -> Reply[Any]:
+        """Call any path; GET parameters go to the query, those of a POST to the JSON body.
+
+        `auth` says whether to sign; None does as the endpoint table says, and signs paths that
+        it does not know if there are keys.
+
+        Raises:
+            BybitError: see ``bybit_sync.exceptions``.
+        """
+        endpoint = find(method, path)
+        return self.pipeline.request(
+            method, path, params, endpoint=endpoint, auth=auth, options=options
+        )
+
+    # --- the pool -------------------------------------------------------------------------
+
+    @property
+    def session(self) -> requests.Session:
+        """The `requests.Session` on the client's pool."""
+        return self._net.session
+
+    def pool_stats(self) -> PoolStats:
+        """The pool at this moment, consistent."""
+        return self.adapter.stats()
+
+    def warm_up(self, n: int) -> int:
+        """Open connections until `n` are ready, at most the caps; returns how many are.
+
+        Raises:
+            TransportError: not one could be opened.
+        """
+        return self._net.warm_up(self.base_url, n)
+
+    def update_pool_metrics(self) -> None:
+        """For callers who push: read the four gauges now, and log a pool line every 100 calls.
+
+        A scrape needs no such call. It never raises: what fails is warned about, once.
+        """
+        self._report.update()
+
+    # --- the end --------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close every connection and stop what was started; twice is fine.
+
+        Calls under way finish within their deadlines; later ones get `ClientClosedError`.
+        """
+        self._ending()
+
+    def __enter__(self) -> BybitClient:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        keys = "with keys" if self.has_credentials else "without keys"
+        return f"<BybitClient {self.base_url}, {keys}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            "a BybitClient holds sockets and perhaps a secret, and is not pickled: "
+            "make one in each process, from a config file or the environment"
+        )
+
+    def _log_start(self) -> None:
+        pool = self.config.connection_pool
+        log.info(
+            "pool for %s: limit %d, %d per host; seconds: connect %g, read %g, total %g, "
+            "keep-alive %g, max age %g",
+            self.base_url,
+            pool.limit,
+            pool.limit_per_host,
+            pool.connect_timeout,
+            pool.sock_read_timeout,
+            pool.total_timeout,
+            pool.keepalive_timeout,
+            pool.max_age,
+        )
+
+
+def _end(*parts: _Closable) -> None:
+    for part in parts:
+        part.close()
+
+
+class _Stopping:
+    """A local exchange, as one of the parts that end with the client."""
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self.close = stop
+
+
+class _Closable(Protocol):
+    def close(self) -> None:
+        """Give back what is held; twice is fine."""
+
+
+def _with_place(config: Config, environment: str | None, base_url: str | None) -> Config:
+    """The config with the place that the arguments name, checked as a file's would be."""
+    changes: dict[str, Any] = {}
+    if environment is not None:
+        changes["environment"] = environment
+        changes["base_url"] = ""  # an argument wins over the file, and a base_url over a name
+    if base_url is not None:
+        changes["base_url"] = base_url
+    return replace(config, client=replace(config.client, **changes)) if changes else config

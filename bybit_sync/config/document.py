@@ -1,0 +1,131 @@
+"""A config file as text, and as the tables it holds.
+
+Nothing here quotes the file: a line that cannot be read may be the one with the secret.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bybit_sync.exceptions import ConfigError
+
+from .checks import quoted
+from .lines import KeyLines
+
+_LARGEST = 64 * 1024
+"""Bytes. The parser takes quadratic time over some texts: half a minute for one MiB of escapes,
+a tenth of a second for this much. Every key with every endpoint's limit fits in half of it."""
+
+_REASONS = {
+    "Duplicate keys!": "the key is given twice",
+    "What?": "the table is given twice, or has the name of a key",
+    "Unbalanced quotes": "a text is not closed on its line",
+    "Unterminated string": "a text is not closed",
+    "Empty value": "the key has no value",
+    "Key name found without value": "a key has no value",
+    "Only all lowercase": "true and false are written in small letters",
+    "Not a homogeneous array": "the list mixes types",
+}
+"""The parser's own words may quote the file, so that they are replaced and not passed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file holds. ``mode`` and ``owner`` are the file's, and None where unknown."""
+
+    source: str
+    tables: Mapping[str, Any]
+    lines: KeyLines
+    mode: int | None = None
+    owner: int | None = None
+
+    def __repr__(self) -> str:
+        return f"Document({self.source!r})"
+
+
+def read_document(path: str | os.PathLike[str]) -> Document:
+    """The tables of a file.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not TOML.
+    """
+    source = _source(path)
+    data, facts = _read(source)
+    text = _decode(data, source)
+    lines = KeyLines(text)
+    tables = _parse(text, lines, source)
+    has_modes = os.name == "posix"
+    return Document(
+        source,
+        tables,
+        lines,
+        mode=stat.S_IMODE(facts.st_mode) if has_modes else None,
+        owner=facts.st_uid if has_modes else None,
+    )
+
+
+def _source(path: str | os.PathLike[str]) -> str:
+    try:
+        source = os.fsdecode(path)
+    except TypeError:
+        raise ConfigError(f"{quoted(path)} is not the path of a config file") from None
+    if "\0" in source:
+        raise ConfigError(f"{quoted(source)} is not the path of a config file")
+    return source
+
+
+def _read(source: str) -> tuple[bytes, os.stat_result]:
+    # Without waiting, as the open of a FIFO otherwise does until somebody writes to it.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        if os.path.isdir(source):
+            raise ConfigError(f"config file {quoted(source)} is a directory")
+        handle = os.open(source, flags)
+    except FileNotFoundError:
+        raise ConfigError(f"config file {quoted(source)} is not there") from None
+    except OSError as error:
+        raise ConfigError(f"config file {quoted(source)}: {error.strerror or error}") from error
+    with open(handle, "rb") as file:
+        facts = os.fstat(handle)
+        if not stat.S_ISREG(facts.st_mode):
+            raise ConfigError(f"config file {quoted(source)} is not a regular file")
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise ConfigError(f"config file {quoted(source)} is larger than {_LARGEST // 1024} KiB")
+    return data, facts
+
+
+def _decode(data: bytes, source: str) -> str:
+    try:
+        # The parser counts lines by \n alone; \r\n is the same to TOML.
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        bad = data[error.start]
+        raise ConfigError(
+            f"{source}:{line}: byte {bad:#04x} is not UTF-8; save the file as UTF-8"
+        ) from None
+
+
+def _parse(text: str, lines: KeyLines, source: str) -> dict[str, Any]:
+    import toml  # here, because a client without a file needs none of it
+
+    try:
+        return toml.loads(text)
+    except Exception as error:  # it lets IndexError and others out as well
+        line = getattr(error, "lineno", None)
+        raise ConfigError(_syntax_fault(str(error), line, lines, source)) from None
+
+
+def _syntax_fault(message: str, line: int | None, lines: KeyLines, source: str) -> str:
+    reason = next(
+        (ours for theirs, ours in _REASONS.items() if message.startswith(theirs)),
+        "this is not valid TOML",
+    )
+    where = source if line is None else f"{source}:{line}"
+    name = ".".join(lines.at(line)) if line is not None else ""
+    return f"{where}: {name}: {reason}" if name else f"{where}: {reason}"

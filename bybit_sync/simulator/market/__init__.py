@@ -1,0 +1,1 @@
+"""The outside market: instruments, prices, trades and books, and the endpoints that show them."""

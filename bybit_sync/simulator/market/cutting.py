@@ -1,0 +1,187 @@
+"""Cutting a bar into smaller ones, and a minute into trades, so that all add up to the last digit.
+
+Open, high, low, close, volume and turnover of the whole are given. The parts get a path that
+wanders from open to close, one of them takes the high and one the low, and what is missing in
+turnover is spread over them within what their own prices allow.
+"""
+
+from __future__ import annotations
+
+from .bars import MINUTE_MS, SLOT_MS, SLOTS, Bar, Trade
+
+# How far a path of n steps strays, as 1024ths of the range that it has to fill.
+_STRAY = {24: 232, 20: 254, 4: 568, 3: 656, 5: 508}
+# How far a step's wick reaches beyond its body, as 1024ths of the parent's range.
+_WICK = {24: 104, 4: 256, 3: 296, 5: 229}
+
+
+def bridge(whole: Bar, count: int, dice: tuple[int, ...]) -> list[int]:
+    """`count + 1` prices from open to close that wander within low and high."""
+    reach = (whole.high - whole.low) * _STRAY[count]
+    walk, at = [0], 0
+    for step in dice[:count]:
+        at += step - 32768
+        walk.append(at)
+    drift, rise = at, whole.close - whole.open
+    low, high, start = whole.low, whole.high, whole.open
+    points = [
+        start + (rise * i + ((walk[i] * count - drift * i) * reach >> 25)) // count
+        for i in range(count + 1)
+    ]
+    goal = whole.turnover * count // max(whole.volume, 1) + (start + whole.close) // 2
+    for _ in range(2):
+        # Bend the path as a bow until its average is the bar's; what the bounds cut off, again.
+        bow = 6 * (goal - sum(points)) // (count * count - 1)
+        for i in range(1, count):
+            bent = points[i] + bow * i * (count - i) // count
+            points[i] = low if bent < low else high if bent > high else bent
+    return points
+
+
+def cut(whole: Bar, count: int, dice: tuple[int, ...]) -> tuple[Bar, ...]:
+    """`count` bars in a row that add up to `whole`; needs four numbers for each."""
+    points = bridge(whole, count, dice)
+    reach = (whole.high - whole.low) * _WICK[count]
+    highs, lows = [], []
+    for i in range(count):
+        a, b = points[i], points[i + 1]
+        top, bottom = (a, b) if a > b else (b, a)
+        highs.append(min(top + (dice[count + i] * reach >> 26), whole.high))
+        lows.append(max(bottom - (dice[2 * count + i] * reach >> 26), whole.low))
+    highs[highs.index(max(highs))] = whole.high
+    lows[lows.index(min(lows))] = whole.low
+    volumes = _share_volume(whole.volume, dice[3 * count :])
+    turnovers = _share_turnover(whole, points, highs, lows, volumes)
+    bars, before = [], whole.before
+    for i in range(count):
+        bars.append(
+            Bar(points[i], highs[i], lows[i], points[i + 1], volumes[i], turnovers[i], before)
+        )
+        before += turnovers[i]
+    return tuple(bars)
+
+
+def _share_volume(total: int, dice: tuple[int, ...]) -> list[int]:
+    weight = 32768 * len(dice) + sum(dice)
+    shares = [total * (32768 + die) // weight for die in dice]
+    shares[-1] += total - sum(shares)
+    return shares
+
+
+def _share_turnover(
+    whole: Bar, points: list[int], highs: list[int], lows: list[int], volumes: list[int]
+) -> list[int]:
+    """Turnovers that add up to the whole's, each with its mean price well inside its bar.
+
+    May move volume between the bars where their prices alone cannot give the sum.
+    """
+    floors, roofs = _reach(highs, lows, volumes)
+    total = whole.turnover
+    if total > sum(roofs):
+        _crowd(volumes, roofs, highs, lows, total, upwards=True)
+        floors, roofs = _reach(highs, lows, volumes)
+    elif total < sum(floors):
+        _crowd(volumes, floors, highs, lows, total, upwards=False)
+        floors, roofs = _reach(highs, lows, volumes)
+    shares = [
+        min(max((points[i] + points[i + 1] + highs[i] + lows[i]) * volume // 4, floor), roof)
+        for i, (volume, floor, roof) in enumerate(zip(volumes, floors, roofs, strict=True))
+    ]
+    missing = total - sum(shares)
+    rooms = (
+        [roof - share for roof, share in zip(roofs, shares, strict=True)]
+        if missing > 0
+        else [floor - share for floor, share in zip(floors, shares, strict=True)]
+    )
+    room = sum(rooms)
+    for i, free in enumerate(rooms):
+        part = missing * free // room if room else 0
+        shares[i] += part
+        missing -= part
+        room -= free
+    shares[highs.index(whole.high) if missing > 0 else lows.index(whole.low)] += missing
+    return shares
+
+
+def _reach(highs: list[int], lows: list[int], volumes: list[int]) -> tuple[list[int], list[int]]:
+    """The least and the largest turnover of each bar that leave its trades room to differ."""
+    floors, roofs = [], []
+    for high, low, volume in zip(highs, lows, volumes, strict=True):
+        margin = (high - low) * volume // 4
+        floors.append(low * volume + margin)
+        roofs.append(high * volume - margin)
+    return floors, roofs
+
+
+def _crowd(
+    volumes: list[int],
+    limits: list[int],
+    highs: list[int],
+    lows: list[int],
+    total: int,
+    *,
+    upwards: bool,
+) -> None:
+    """Let people trade where the price is right: move volume to the bar of the extreme."""
+    peak = highs.index(max(highs)) if upwards else lows.index(min(lows))
+    means = [limit / max(volume, 1) for limit, volume in zip(limits, volumes, strict=True)]
+    best = means[peak]
+    reached = sum(limits)
+    for i in sorted(range(len(volumes)), key=means.__getitem__, reverse=not upwards):
+        gain, missing = best - means[i], total - reached
+        if i == peak or gain * missing <= 0 or (missing > 0) != upwards:
+            continue
+        moved = min(volumes[i] * 3 // 4, int(missing / gain) + 1)
+        volumes[i] -= moved
+        volumes[peak] += moved
+        reached += int(moved * gain)
+
+
+def deals(whole: Bar, minute: int, dice: tuple[int, ...]) -> tuple[Trade, ...]:
+    """The trades of a minute: first at its open, last at its close, sums to the last digit."""
+    prices = bridge(whole, SLOTS, dice)[1:]
+    prices[0], prices[-1] = whole.open, whole.close
+    inner = range(1, SLOTS - 1)
+    top = max(inner, key=prices.__getitem__)
+    prices[top] = whole.high
+    bottom = min((i for i in inner if i != top), key=prices.__getitem__)
+    prices[bottom] = whole.low
+    spare = next(i for i in inner if i not in (top, bottom))
+    sizes = _share_volume(whole.volume - SLOTS, dice[SLOTS : 2 * SLOTS])
+    sizes = [size + 1 for size in sizes]
+    sizes[top] += sizes[spare] - 1
+    sizes[spare] = 1
+    prices[spare] = _settle(whole, prices, sizes, top, bottom, spare)
+    trades, before, last = [], whole.before, whole.open
+    for slot in range(SLOTS):
+        jitter = dice[2 * SLOTS + slot]
+        price, size = prices[slot], sizes[slot]
+        is_buy = jitter & 1 == 1 if price == last else price > last
+        ms = minute * MINUTE_MS + slot * SLOT_MS + jitter % SLOT_MS
+        trades.append(Trade(minute * SLOTS + slot, ms, price, size, is_buy, before))
+        before += price * size
+        last = price
+    return tuple(trades)
+
+
+def _settle(
+    whole: Bar, prices: list[int], sizes: list[int], top: int, bottom: int, spare: int
+) -> int:
+    """Move lots until the spare trade, one lot, can make up the turnover; return its price."""
+    rest = whole.turnover - sum(
+        price * size
+        for i, (price, size) in enumerate(zip(prices, sizes, strict=True))
+        if i != spare
+    )
+    goal, aim = (top, whole.high) if rest > whole.high else (bottom, whole.low)
+    for i in sorted(range(SLOTS), key=lambda i: abs(prices[i] - aim), reverse=True):
+        if whole.low <= rest <= whole.high:
+            break
+        gain = aim - prices[i]
+        if i == spare or gain == 0:
+            continue
+        lots = min(sizes[i] - 1, -((aim - rest) // gain))
+        sizes[i] -= lots
+        sizes[goal] += lots
+        rest -= lots * gain
+    return min(max(rest, whole.low), whole.high)
