@@ -68,74 +68,67 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "BybitClient": "client",
-    "CallOptions": "call.records",
-    "Reply": "call.reply",
-    **dict.fromkeys(
-        (
-            "ClientConfig",
-            "ClockConfig",
-            "Config",
-            "ConfigWarning",
-            "ConnectionPoolConfig",
-            "MetricsConfig",
-            "OrdersConfig",
-            "RateLimitConfig",
-            "RetryConfig",
-            "TcpKeepaliveConfig",
-            "TlsConfig",
-        ),
-        "config",
-    ),
-    **dict.fromkeys(
-        (
-            "AnswerTooLargeError",
-            "ApiError",
-            "AuthError",
-            "BadAnswerError",
-            "BybitError",
-            "ClientClosedError",
-            "ClockError",
-            "ConfigError",
-            "ConnectError",
-            "ConnectionLostError",
-            "DnsError",
-            "ExchangeBusyError",
-            "FailedRequestError",
-            "InsufficientFundsError",
-            "InvalidRequestError",
-            "IpBannedError",
-            "MissingCredentialsError",
-            "OrderError",
-            "OrderNotPlacedError",
-            "OrderUnknownError",
-            "ParameterError",
-            "PermissionDeniedError",
-            "PoolFullError",
-            "PoolTimeoutError",
-            "RateLimitedError",
-            "RateLimitTimeoutError",
-            "ReadTimeoutError",
-            "TlsError",
-            "TotalTimeoutError",
-            "TransportError",
-        ),
-        "exceptions",
-    ),
-}
+__all__ = [
+    "BybitClient",
+    "CallOptions",
+    "Config",
+    "Reply",
+    "AnswerTooLargeError",
+    "ApiError",
+    "AuthError",
+    "BadAnswerError",
+    "BybitError",
+    "ClientClosedError",
+    "ClientConfig",
+    "ClockConfig",
+    "ClockError",
+    "ConfigError",
+    "ConfigWarning",
+    "ConnectError",
+    "ConnectionLostError",
+    "ConnectionPoolConfig",
+    "DnsError",
+    "ExchangeBusyError",
+    "FailedRequestError",
+    "InsufficientFundsError",
+    "InvalidRequestError",
+    "IpBannedError",
+    "MetricsConfig",
+    "MissingCredentialsError",
+    "OrderError",
+    "OrderNotPlacedError",
+    "OrderUnknownError",
+    "OrdersConfig",
+    "ParameterError",
+    "PermissionDeniedError",
+    "PoolFullError",
+    "PoolTimeoutError",
+    "RateLimitConfig",
+    "RateLimitTimeoutError",
+    "RateLimitedError",
+    "ReadTimeoutError",
+    "RetryConfig",
+    "TcpKeepaliveConfig",
+    "TlsConfig",
+    "TlsError",
+    "TotalTimeoutError",
+    "TransportError",
+]
 
-__all__ = [*_HOMES]  # noqa: PLE0604  (a literal list would be the same names a third time)
+
+def _home_of(name: str) -> str:
+    """The module that a public name lives in."""
+    homes = {"BybitClient": "client", "CallOptions": "call.records", "Reply": "call.reply"}
+    return homes.get(name) or ("exceptions" if name.endswith("Error") else "config")
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    value = getattr(importlib.import_module(f"{__name__}.{_home_of(name)}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ import sys
 def main() -> int:
     """Run a command; returns its exit code: 0 done, 1 failed, 2 wrong usage."""
     try:
-        from bybit_sync.cli import run  # noqa: PLC0415  (its packages are an extra)
+        from bybit_sync.cli import run
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise

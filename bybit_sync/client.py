@@ -116,13 +116,15 @@ class BybitClient(Groups):
         return cls(config=Config.load(path), **arguments)
 
     @classmethod
-    def local(cls, *, latency: float = 0.0, config: Config | None = None, **options: Any) -> BybitClient:
+    def local(
+        cls, *, latency: float = 0.0, config: Config | None = None, **options: Any
+    ) -> BybitClient:
         """A client on a local exchange that is started for it and stopped with it.
 
         `latency` is the round trip in seconds; further options go to
         `bybit_sync.simulator.LocalExchange`. Needs the extra ``simulator``.
         """
-        from bybit_sync.simulator import LocalExchange  # noqa: PLC0415  (an extra, beside the house)
+        from bybit_sync.simulator import LocalExchange
 
         exchange = LocalExchange(latency=latency, **options)
         exchange.start()
@@ -131,7 +133,7 @@ class BybitClient(Groups):
                 exchange.api_key,
                 exchange.api_secret,
                 base_url=exchange.url,
-                config=replace(config or Config(), tls=TlsConfig(ca_file=exchange.ca_file)),
+                config=replace(config or Config(), tls=TlsConfig(ca_file=exchange.ca_file or "")),
             )
         except BaseException:
             exchange.stop()

@@ -250,7 +250,9 @@ class OrderUnknownError(BybitError):
     transient = True
     effect_unknown = True
 
-    def __init__(self, message: str, *, orderLinkId: str, resolver: Any = None, **facts: Any) -> None:
+    def __init__(
+        self, message: str, *, orderLinkId: str, resolver: Any = None, **facts: Any
+    ) -> None:
         super().__init__(message, **facts)
         self.orderLinkId = orderLinkId
         self._resolver = resolver
@@ -262,5 +264,7 @@ class OrderUnknownError(BybitError):
     def resolve(self, timeout: float | None = None) -> Any:
         """The order, once it is found; raises OrderNotPlacedError once it is provably absent."""
         if self._resolver is None:
-            raise ClientClosedError("this error came from another process: ask by orderLinkId there")
+            raise ClientClosedError(
+                "this error came from another process: ask by orderLinkId there"
+            )
         return self._resolver(timeout)

@@ -13,7 +13,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 from prometheus_client.core import (
@@ -31,6 +31,7 @@ from bybit_sync.net.stats import HistogramSnapshot, PoolStats
 log = logging.getLogger("bybit_sync.metrics")
 
 Labels = tuple[str, ...]
+_T = TypeVar("_T")
 
 _POOL_LINE_EVERY = 100
 
@@ -203,7 +204,7 @@ def _families(totals: Totals) -> Iterator[Metric]:
         yield family
 
 
-def _of(values: Mapping[tuple[str, Labels], object], name: str) -> Iterator[tuple[Labels, object]]:
+def _of(values: Mapping[tuple[str, Labels], _T], name: str) -> Iterator[tuple[Labels, _T]]:
     return ((labels, value) for (metric, labels), value in values.items() if metric == name)
 
 

@@ -77,7 +77,11 @@ def test_connector_uses_pool_config(exchange):
         adapter = client.session.get_adapter(exchange.url)
         assert adapter is client.adapter
         assert isinstance(adapter, HTTPAdapter)
-        assert (adapter._pool_connections, adapter._pool_maxsize, adapter._pool_block) == (7, 3, True)
+        assert (adapter._pool_connections, adapter._pool_maxsize, adapter._pool_block) == (
+            7,
+            3,
+            True,
+        )
         assert (stats.limit, stats.limit_per_host) == (7, 3)
 
 

@@ -46,9 +46,7 @@ def encode(
                 raise _missing(endpoint, name)
     free = frozenset(extra) if extra and strict else frozenset()
     if endpoint.method == "GET":
-        return Request(
-            "GET", endpoint.path, _query(endpoint, fields, strict, free), params=fields
-        )
+        return Request("GET", endpoint.path, _query(endpoint, fields, strict, free), params=fields)
     for param in endpoint.params:
         if param.kind == "file" and param.name in fields:
             body, content_type = multipart(endpoint.key, param.name, fields)
@@ -90,9 +88,7 @@ def _missing(endpoint: Endpoint, name: str) -> ConfigError:
 # --- GET: the query -----------------------------------------------------------------------
 
 
-def _query(
-    endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: frozenset[str]
-) -> str:
+def _query(endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: frozenset[str]) -> str:
     pairs = []
     for name, value in fields.items():
         param = endpoint.by_name.get(name)
@@ -130,9 +126,7 @@ def _quoted_value(name: str, text: str) -> str:
 # --- POST: the body -----------------------------------------------------------------------
 
 
-def _body(
-    endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: frozenset[str]
-) -> bytes:
+def _body(endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: frozenset[str]) -> bytes:
     converted = {}
     for name, value in fields.items():
         param = endpoint.by_name.get(name)

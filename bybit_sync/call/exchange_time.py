@@ -15,14 +15,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from bybit_sync.clock import Clock, Deadline
 from bybit_sync.exceptions import FailedRequestError
 
 from .records import Endpoint, Limit
-
-Mode = Literal["passive", "active", "off"]
 
 SERVER_TIME = Endpoint(
     group="market",
@@ -60,11 +58,14 @@ class _Samples:
 class ExchangeTime:
     """Estimates Bybit's clock; safe for any number of threads.
 
+    `mode` is ``passive`` (learn from replies), ``active`` (and measure every `interval` seconds)
+    or ``off`` (this machine's clock is right).
+
     The lock guards the samples. ``_measuring`` is held by the one thread that asks Bybit while
     others wait for its result.
     """
 
-    def __init__(self, mode: Mode, interval: float, clock: Clock) -> None:
+    def __init__(self, mode: str, interval: float, clock: Clock) -> None:
         self._mode = mode
         self._interval = interval
         self._clock = clock
@@ -94,6 +95,10 @@ class ExchangeTime:
         if base is None:
             return 0.0
         return base / 1000.0 + self._clock.monotonic() - self._clock.wall()
+
+    def known_offset(self) -> float | None:
+        """`offset_seconds`, or None while nothing has been learnt."""
+        return None if self._base_ms is None else self.offset_seconds
 
     def seconds_until(self, exchange_ms: float) -> float:
         """How long until Bybit's clock shows `exchange_ms`; negative once it has passed."""

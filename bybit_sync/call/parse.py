@@ -82,9 +82,7 @@ class Parser:
             raise self._unreadable(endpoint, answer, f"an answer with two {name}s")
         return ret_code
 
-    def _api_error(
-        self, endpoint: Endpoint, answer: Answer, body: Body, ret_code: int
-    ) -> ApiError:
+    def _api_error(self, endpoint: Endpoint, answer: Answer, body: Body, ret_code: int) -> ApiError:
         found = verdict(ret_code)
         kind = found.error
         if answer.status == 401 and not is_listed(ret_code):

@@ -11,15 +11,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from bybit_sync.clock import Clock, Deadline
 from bybit_sync.exceptions import IpBannedError
 
 from .records import Endpoint, Limit, Params
 from .window import Turn, Window
-
-Mode = Literal["wait", "raise", "off"]
 
 BAN_SECONDS = 600.0
 """How long Bybit shuts out an address at least."""
@@ -152,13 +150,16 @@ class Grant:
 
 
 class RateLimiter:
-    """Hands out `Grant`s; safe for any number of threads. The lock guards the set of windows."""
+    """Hands out `Grant`s; safe for any number of threads. The lock guards the set of windows.
+
+    `mode` is ``wait``, ``raise`` (at once, instead of waiting) or ``off`` (only a ban counts).
+    """
 
     def __init__(
         self,
         clock: Clock,
         *,
-        mode: Mode = "wait",
+        mode: str = "wait",
         ip_limit: int = 600,
         ip_window: float = 5.0,
         endpoint_limits: Mapping[str, float] | None = None,
@@ -259,7 +260,8 @@ class RateLimiter:
                 return window
             if len(self._windows) >= _MOST_WINDOWS:
                 return None
-            window = limit and Window(name, limit.calls, limit.window, self._clock)
+            if limit is not None:
+                window = Window(name, limit.calls, limit.window, self._clock)
             self._windows[key] = window
             return window
 

@@ -77,7 +77,8 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         # Worked out here because every call reads them.
-        object.__setattr__(self, "key", f"{self.group}.{self.name}")
+        key = f"{self.group}.{self.name}" if self.name else self.group
+        object.__setattr__(self, "key", key)
         object.__setattr__(self, "by_name", {param.name: param for param in self.params})
         names = tuple(param.name for param in self.params if param.required)
         object.__setattr__(self, "required", names)

@@ -29,12 +29,12 @@ from bybit_sync.exceptions import (
 
 from .records import Endpoint
 
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 # Ours, and meant at once: asking again would only do what was just refused.
 _FINAL = (RateLimitTimeoutError, PoolFullError)
 _UNTOLD_RESET = 1.0  # seconds, when "too many visits" comes without a reset time
-_REFILL = 0.2  # of a token for a call that went well at once: at most 20 % more calls by retries
 
 
 class Repeatable(Protocol[R_co]):
@@ -75,8 +75,8 @@ class Repeatable(Protocol[R_co]):
 class RetryBudget:
     """Tokens for retries: an outage must not be multiplied by everybody trying thrice.
 
-    A retry takes one. It comes back when the retry succeeds, and a fifth of one when a first
-    attempt does. A `capacity` of 0 means no bound. The lock guards the count.
+    A retry takes one, a call that succeeds pays one back, and all of its own. A `capacity` of 0
+    means no bound. The lock guards the count.
     """
 
     def __init__(self, capacity: float) -> None:
@@ -104,13 +104,13 @@ class RetryBudget:
         if self._left >= self._capacity:
             return  # the usual case
         with self._lock:
-            self._left = min(self._capacity, self._left + (retries or _REFILL))
+            self._left = min(self._capacity, self._left + max(1, retries))
 
 
-class _Tries(Generic[R_co]):
+class _Tries(Generic[R]):
     """How far one call has come. Starts with the attempt that failed already."""
 
-    def __init__(self, call: Repeatable[R_co], failed: BybitError) -> None:
+    def __init__(self, call: Repeatable[R], failed: BybitError) -> None:
         self.call = call
         self.made = 0
         self.pause = 0.0
@@ -118,7 +118,7 @@ class _Tries(Generic[R_co]):
         self._last = failed
         self._clock_corrected = False
 
-    def attempt(self) -> R_co:
+    def attempt(self) -> R:
         """The next attempt; the first one only reports what has happened."""
         self.made += 1
         if (failed := self._failed) is not None:
@@ -172,7 +172,7 @@ class Retry:
             reraise=True,
         )
 
-    def run(self, call: Repeatable[R_co]) -> R_co:
+    def run(self, call: Repeatable[R]) -> R:
         """The result of the first attempt that succeeds, or the last attempt's error."""
         # The first attempt is made outside of tenacity, whose bookkeeping costs as much as
         # signing does; it is handed over only once it has failed.
@@ -190,9 +190,7 @@ class Retry:
         self.budget.repay(tries.made - 1)
         return result
 
-    def _wants_another(
-        self, tries: _Tries[R_co], outcome: tenacity.Future | None
-    ) -> bool:
+    def _wants_another(self, tries: _Tries[R], outcome: tenacity.Future | None) -> bool:
         error = outcome.exception() if outcome else None
         call = tries.call
         if not isinstance(error, BybitError) or tries.made >= call.attempts:
@@ -205,7 +203,7 @@ class Retry:
         tries.pause = pause
         return True
 
-    def _pause(self, tries: _Tries[R_co], error: BybitError) -> float | None:
+    def _pause(self, tries: _Tries[R], error: BybitError) -> float | None:
         """Seconds to wait before the next attempt; None if there should be none."""
         if isinstance(error, ClockError):
             return 0.0 if tries.can_correct_clock() else None
@@ -215,7 +213,7 @@ class Retry:
         ceiling = min(self._max_delay, self._base_delay * 2.0 ** (tries.made - 1))
         return random.uniform(0.0, ceiling)  # full jitter: threads that failed together part
 
-    def _told_pause(self, call: Repeatable[R_co], error: BybitError) -> float | None:
+    def _told_pause(self, call: Repeatable[R], error: BybitError) -> float | None:
         """What the exchange says about when to come back."""
         if isinstance(error, RateLimitedError):
             reset_ms = error.reset_ms

@@ -10,29 +10,8 @@ import base64
 import hmac
 from typing import Any, NoReturn, Protocol
 
+from bybit_sync.config import Credentials
 from bybit_sync.exceptions import ConfigError
-
-
-class SecretText(Protocol):
-    """A secret that is shown only on demand."""
-
-    def reveal(self) -> str:
-        """The text itself."""
-        ...
-
-
-class ApiCredentials(Protocol):
-    """An API key with its secret."""
-
-    @property
-    def api_key(self) -> str:
-        """The key's public name."""
-        ...
-
-    @property
-    def api_secret(self) -> SecretText:
-        """The HMAC secret, or the RSA private key as PEM."""
-        ...
 
 
 class SignedHeaders(dict[str, str]):
@@ -47,6 +26,11 @@ class SignedHeaders(dict[str, str]):
 class Signer(Protocol):
     """Signs one request at one moment."""
 
+    @property
+    def api_key(self) -> str:
+        """The key's public name, which no message may hold either."""
+        ...
+
     def sign(self, payload: bytes, timestamp_ms: int, recv_window_ms: int) -> SignedHeaders:
         """The headers that vouch for `payload` at `timestamp_ms`, Bybit's time."""
         ...
@@ -59,6 +43,11 @@ class _KeyHolder:
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
+
+    @property
+    def api_key(self) -> str:
+        """The key's public name, which no message may hold either."""
+        return self._api_key
 
     def _headers(self, timestamp: str, window: str, signature: str) -> SignedHeaders:
         return SignedHeaders(
@@ -120,9 +109,7 @@ def _rsa_function(pem: bytes) -> Any:
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import padding, rsa
     except ImportError as error:
-        raise ConfigError(
-            'RSA keys need the extra "rsa": pip install "bybit-sync[rsa]"'
-        ) from error
+        raise ConfigError('RSA keys need the extra "rsa": pip install "bybit-sync[rsa]"') from error
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
@@ -136,13 +123,13 @@ def _rsa_function(pem: bytes) -> Any:
     return lambda data: key.sign(data, scheme, digest)
 
 
-def make_signer(credentials: ApiCredentials) -> Signer:
+def make_signer(credentials: Credentials) -> Signer:
     """The signer that the secret asks for: RSA for a PEM private key, HMAC otherwise.
 
     Raises:
         ConfigError: the PEM is no RSA private key, or the extra ``rsa`` is not installed.
     """
-    secret = credentials.api_secret.reveal()
+    api_key, secret = credentials.api_key, credentials.api_secret.reveal()
     if secret.lstrip().startswith("-----BEGIN"):
-        return RsaSigner(credentials.api_key, secret.encode())
-    return HmacSigner(credentials.api_key, secret.encode())
+        return RsaSigner(api_key, secret.encode())
+    return HmacSigner(api_key, secret.encode())

@@ -26,6 +26,7 @@ _MOST_DIGITS = 60  # on either side of the point; a larger exponent is a slip, a
 _DEEPEST = 16
 _JSON_LOW, _JSON_HIGH = -(2**63), 2**64 - 1
 _PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,30}", re.ASCII)
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 # Controls, bidi marks (they make one id look like another) and halves of surrogate pairs.
@@ -156,9 +157,7 @@ def _number_in_text(text: str) -> str:
 
 def _integer(value: Any) -> int:
     value = _bare(value)
-    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
-        value = int(value)
-    elif isinstance(value, float | Decimal) and _is_whole(value):
+    if _says_whole_number(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise _refused(value, "a whole number")
@@ -167,10 +166,13 @@ def _integer(value: Any) -> int:
     return value
 
 
-def _is_whole(value: Decimal | float) -> bool:
-    finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
-    # The size first: int() of Decimal("1E+1000000") would write a million digits.
-    return finite and abs(value) < 2**65 and value == int(value)
+def _says_whole_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return _WHOLE_NUMBER.fullmatch(value) is not None
+    if isinstance(value, Decimal):
+        # The size first: int() of Decimal("1E+1000000") would write a million digits.
+        return value.is_finite() and abs(value) < 2**65 and value == int(value)
+    return isinstance(value, float) and value.is_integer()
 
 
 def _boolean(value: Any) -> bool:
@@ -208,6 +210,10 @@ _TEXTS: dict[Kind, Callable[[Any], Any]] = {
     "integer": _integer,
     "number": _decimal,
     "time_ms": _time_ms,
+    "boolean": _boolean,
+    "array": _string,
+    "object": _string,
+    "file": _string,
 }
 
 
@@ -224,7 +230,7 @@ def query_text(kind: Kind | None, value: Any) -> str:
         return "true" if value else "false"
     if kind == "boolean":
         return "true" if _boolean(value) else "false"
-    return str(_TEXTS.get(kind or "string", _string)(value))
+    return str(_TEXTS[kind or "string"](value))
 
 
 def _query_item(value: Any) -> str:
@@ -245,11 +251,16 @@ def json_value(param: Param | None, value: Any, depth: int = 0) -> Any:
         return _json_array(param, value, depth)
     if kind == "object":
         return _json_object(param, value, depth)
-    if kind == "boolean":
-        return _boolean(value)
     if kind == "number":
-        return orjson.Fragment(_decimal(value) or "null")
-    return _TEXTS.get(kind, _string)(value)
+        return _bare_number(_decimal(value))
+    return _TEXTS[kind](value)
+
+
+def _bare_number(text: str) -> Any:
+    """A JSON number with exactly these digits, which a float could not hold."""
+    if not _JSON_NUMBER.fullmatch(text):
+        raise _refused(text, "a decimal number such as 0.001")
+    return orjson.Fragment(text)
 
 
 def _json_array(param: Param, value: Any, depth: int) -> list[Any]:
@@ -260,9 +271,9 @@ def _json_array(param: Param, value: Any, depth: int) -> list[Any]:
 
 
 def _numbered(index: int, param: Param | None, value: Any, depth: int) -> Any:
+    if value is None:
+        raise ValueFaultError("None inside a list has no meaning").inside(f"[{index}]")
     try:
-        if value is None:
-            raise ValueFaultError("None inside a list has no meaning")
         return json_value(param, value, depth)
     except ValueFaultError as fault:
         raise fault.inside(f"[{index}]") from None
@@ -272,6 +283,9 @@ def _json_object(param: Param, value: Any, depth: int) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise _refused(value, "a dict")
     known = {field.name: field for field in param.fields}
+    for field in param.fields:
+        if field.required and value.get(field.name) is None:
+            raise ValueFaultError("required, but not given").inside(field.name)
     return {
         _checked_key(name): _named(name, known.get(name), each, depth + 1)
         for name, each in value.items()
@@ -310,7 +324,7 @@ def _json_as_it_is(value: Any, depth: int) -> Any:
     if isinstance(value, Decimal):
         return plain_number(value)
     if isinstance(value, float):
-        return orjson.Fragment(plain_number(value))
+        return _bare_number(plain_number(value))
     if isinstance(value, datetime):
         return _milliseconds(value)
     if isinstance(value, Mapping):

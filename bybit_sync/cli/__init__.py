@@ -1,4 +1,4 @@
-"""The commands: results on stdout, everything else on stderr, exit 0 done, 1 failed, 2 wrong usage."""
+"""The commands: results on stdout, all else on stderr; exit 0 done, 1 failed, 2 wrong usage."""
 
 from __future__ import annotations
 

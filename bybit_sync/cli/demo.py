@@ -75,8 +75,9 @@ def demo(
             "all calls stay inside Bybit's rate limits."
         )
         try:
-            runs.append(_old_way(stage, workers, seconds, errors))
-            runs.append(_pooled(stage, workers, seconds, errors))
+            for way in (_old_way, _pooled):
+                runs.append(Run())
+                way(runs[-1], stage, workers, seconds, errors)
         except KeyboardInterrupt:
             errors.print("interrupted: connections and threads are given back; measured so far:")
             _report(runs, stage, as_json=as_json)
@@ -89,51 +90,57 @@ def demo(
 def _stage(environment: str | None, workers: int, latency: float) -> Iterator[_Stage]:
     with ExitStack() as stack:
         if environment is not None:
-            client = stack.enter_context(BybitClient(environment=environment, config=_config(workers)))
+            client = stack.enter_context(
+                BybitClient(environment=environment, config=_config(workers))
+            )
             step = read_account if client.has_credentials else read
             yield _Stage(client, step, environment, None, "")
             return
         exchange = stack.enter_context(LocalExchange(latency=latency))
+        ca_file = exchange.ca_file or ""
         client = stack.enter_context(
             BybitClient(
                 exchange.api_key,
                 exchange.api_secret,
                 # by name, so that look-ups are there to be counted
                 base_url=exchange.url.replace("127.0.0.1", "localhost"),
-                config=_config(workers, exchange.ca_file),
+                config=_config(workers, ca_file),
             )
         )
         place = f"a local exchange, {latency * 1000:g} ms of round trip"
-        yield _Stage(client, trade, place, exchange, exchange.ca_file)
+        yield _Stage(client, trade, place, exchange, ca_file)
 
 
 def _config(workers: int, ca_file: str = "") -> Config:
     return Config(
-        connection_pool=ConnectionPoolConfig(limit=max(100, workers), limit_per_host=max(30, workers)),
+        connection_pool=ConnectionPoolConfig(
+            limit=max(100, workers), limit_per_host=max(30, workers)
+        ),
         tls=TlsConfig(ca_file=ca_file),
         metrics=MetricsConfig(enabled=False),
     )
 
 
-def _old_way(stage: _Stage, workers: int, seconds: float, errors: Console) -> Run:
-    run = Run("a session per request")
+def _old_way(run: Run, stage: _Stage, workers: int, seconds: float, errors: Console) -> None:
+    run.name = "a session per request"
     transport = SessionPerRequest(stage.ca_file, _OLD_WAY_TIMEOUT)
-    with stage.client.pipeline.over(transport):
-        _let_them_work(run, stage, workers, seconds, errors, pooled=False)
-    run.connections = transport.set_ups.connections
-    run.tls_handshakes = transport.set_ups.tls_handshakes
-    run.dns_lookups = transport.set_ups.dns_lookups
-    run.set_up_seconds = transport.set_ups.seconds
-    return run
+    try:
+        with stage.client.pipeline.over(transport):
+            _let_them_work(run, stage, workers, seconds, errors, pooled=False)
+    finally:
+        made = transport.set_ups
+        run.connections, run.tls_handshakes = made.connections, made.tls_handshakes
+        run.dns_lookups, run.set_up_seconds = made.dns_lookups, made.seconds
 
 
-def _pooled(stage: _Stage, workers: int, seconds: float, errors: Console) -> Run:
-    run = Run("pooled")
-    _let_them_work(run, stage, workers, seconds, errors, pooled=True)
-    pool = stage.client.pool_stats()
-    run.connections, run.tls_handshakes = pool.created, pool.tls_handshakes
-    run.dns_lookups, run.set_up_seconds = pool.dns_misses, pool.connect_seconds
-    return run
+def _pooled(run: Run, stage: _Stage, workers: int, seconds: float, errors: Console) -> None:
+    run.name = "pooled"
+    try:
+        _let_them_work(run, stage, workers, seconds, errors, pooled=True)
+    finally:
+        pool = stage.client.pool_stats()
+        run.connections, run.tls_handshakes = pool.created, pool.tls_handshakes
+        run.dns_lookups, run.set_up_seconds = pool.dns_misses, pool.connect_seconds
 
 
 def _let_them_work(

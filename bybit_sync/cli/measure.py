@@ -20,7 +20,7 @@ _PROC_FDS = Path("/proc/self/fd")
 class Run:
     """One way of calling, measured from the client's side."""
 
-    name: str
+    name: str = ""
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     """Seconds of each call, its wait for the rate limit taken out."""

@@ -26,9 +26,7 @@ _URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?(?P<end>/?)",
     re.IGNORECASE | re.ASCII,
 )
-_HOST_NAME = re.compile(
-    r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE | re.ASCII
-)
+_HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE | re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _ENDPOINT = re.compile(r"/[A-Za-z0-9._~/-]{1,200}", re.ASCII)
 _PLAIN_ASCII = re.compile(r"[!-~]*", re.ASCII)
@@ -68,7 +66,7 @@ def quoted(value: object) -> str:
         return "a number of more than 30 digits"  # Python refuses to write the longest ones
     if value is None or isinstance(value, (bool, int, float)):
         return repr(value)
-    return f"a {type(value).__name__}"
+    return f"something of type {type(value).__name__}"
 
 
 # --- numbers and switches -----------------------------------------------------------------
@@ -180,10 +178,7 @@ def base_url(value: object) -> str:
     if parts is None:
         raise refuse(f"{_quoted_url(value)} is not {allowed}")
     if parts["scheme"].lower() == "http" and not _is_loopback(parts["host"].strip("[]")):
-        raise refuse(
-            f"{_quoted_url(value)} is not encrypted, and http is for this machine only; "
-            f"allowed is {allowed}"
-        )
+        raise refuse(f"{_quoted_url(value)} is not encrypted: http is for this machine only")
     return _joined_url(parts)
 
 
@@ -258,7 +253,7 @@ def api_secret(value: object) -> Secret:
 def _credential(value: object) -> str:
     text = value.reveal() if isinstance(value, Secret) else value
     if not isinstance(text, str):
-        raise refuse(f"the value (not shown) is a {type(text).__name__}, not text")
+        raise refuse(f"the value (not shown) is of type {type(text).__name__}, not text")
     return str.__str__(text)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from bybit_sync.exceptions import ConfigError
 
 from .checks import quoted
-from .document import Document, read_document
+from .document import FileFacts, read_document
 from .draft import TABLES, Draft
 from .show import written
 from .tables import (
@@ -67,19 +67,13 @@ class Config:
             ConfigError: the file cannot be read, or something in it is not allowed; all faults
                 are told, one on a line.
         """
-        fault = None
-        try:
-            document = read_document(path)
-            draft = Draft(document.tables, document.source, document.lines.of)
-            config = cls(**draft.records())
-        except ConfigError as error:
-            fault = error.message
-        if fault is not None:
-            # Raised anew: the frames below hold the file's text, and a traceback shows locals.
-            del document, draft
-            raise ConfigError(fault)
-        for text in _doubts(config, document, draft):
-            warnings.warn(text, ConfigWarning, stacklevel=2)
+        found = _read(path)
+        if isinstance(found, str):
+            raise ConfigError(found)
+        draft, file = found
+        config = cls(**draft.records())
+        for doubt in _doubts(config, draft, file):
+            warnings.warn(doubt, ConfigWarning, stacklevel=2)
         return config
 
     @classmethod
@@ -98,26 +92,37 @@ class Config:
         return written({one.name: getattr(self, one.name) for one in fields(self)})
 
 
-def _doubts(config: Config, document: Document, draft: Draft) -> list[str]:
+def _read(path: str | os.PathLike[str]) -> tuple[Draft, FileFacts] | str:
+    """What the file asks for, or what is wrong with it.
+
+    That is for the caller to raise: the frames below here hold the file's text, secret and
+    all, and a traceback may show the locals of each.
+    """
+    try:
+        document = read_document(path)
+    except ConfigError as error:
+        return error.message
+    return Draft(document.tables, document.file.name, document.lines.of), document.file
+
+
+def _doubts(config: Config, draft: Draft, file: FileFacts) -> list[str]:
     doubts = []
     if config.client.api_key or config.client.api_secret:
-        doubts += _exposure(document)
+        doubts += _exposure(file)
     if config.connection_pool.force_close and draft.has("connection_pool", "keepalive_timeout"):
         doubts.append(
-            f"{document.source}: connection_pool.force_close closes every connection after its "
+            f"{file.name}: connection_pool.force_close closes every connection after its "
             "request; keepalive_timeout has no effect"
         )
     return doubts
 
 
-def _exposure(document: Document) -> list[str]:
-    source, mode, owner = document.source, document.mode, document.owner
-    if mode is None:
+def _exposure(file: FileFacts) -> list[str]:
+    if file.mode is None:
         return []
-    if mode & _OTHERS_MAY:
-        return [
-            f"{source} holds API keys and is open to other users (mode {mode:o}): chmod 600 it"
-        ]
-    if owner not in (0, os.geteuid()):
-        return [f"{source} holds API keys and belongs to another user (uid {owner})"]
-    return []
+    open_to = "can be read or written by other users" if file.mode & _OTHERS_MAY else ""
+    if not open_to and file.owner not in (0, os.geteuid()):
+        open_to = f"belongs to another user (uid {file.owner})"
+    if not open_to:
+        return []
+    return [f"{file.name} holds API keys and {open_to}, mode {file.mode:o}: chmod 600 it"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from bybit_sync.exceptions import ConfigError
 
-from .checks import RefusedError, api_key as checked_key, api_secret as checked_secret
+from . import checks
 from .config import Config
 from .secret import Secret
 
@@ -54,15 +54,11 @@ def resolve_credentials(
     """
     key, secret = Secret(api_key or ""), Secret(api_secret or "")
     del api_key, api_secret  # a traceback shows locals
-    place = os.environ if environ is None else environ
+    set_key, set_secret = _from(os.environ if environ is None else environ)
+    del environ
     pairs = (
         ("api_key", key, "api_secret", secret),
-        (
-            KEY_VARIABLE,
-            Secret(place.get(KEY_VARIABLE, "")),
-            SECRET_VARIABLE,
-            Secret(place.get(SECRET_VARIABLE, "")),
-        ),
+        (KEY_VARIABLE, set_key, SECRET_VARIABLE, set_secret),
         ("client.api_key", config.client.api_key, "client.api_secret", config.client.api_secret),
     )
     for pair in pairs:
@@ -71,15 +67,22 @@ def resolve_credentials(
     return None
 
 
+def _from(environ: Mapping[str, str]) -> tuple[Secret, Secret]:
+    return Secret(environ.get(KEY_VARIABLE, "")), Secret(environ.get(SECRET_VARIABLE, ""))
+
+
 def _paired(key_name: str, key: Secret, secret_name: str, secret: Secret) -> Credentials:
     if not key or not secret:
         given, missing = (key_name, secret_name) if key else (secret_name, key_name)
         raise ConfigError(f"{given} is given without {missing}; a pair comes from one place")
     faults = []
-    for name, check, value in ((key_name, checked_key, key), (secret_name, checked_secret, secret)):
+    for name, check, value in (
+        (key_name, checks.api_key, key),
+        (secret_name, checks.api_secret, secret),
+    ):
         try:
             check(value)
-        except RefusedError as refused:
+        except checks.RefusedError as refused:
             faults.append(f"{name}: {refused}")
     if faults:
         raise ConfigError("\n".join(faults))

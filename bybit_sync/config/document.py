@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bybit_sync.exceptions import ConfigError
@@ -34,17 +34,21 @@ _REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file's name as it may be shown, and who may read it (None where that is unknown)."""
+
+    name: str
+    mode: int | None
+    owner: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """What a file holds. ``mode`` and ``owner`` are the file's, and None where unknown."""
+    """What a file holds."""
 
-    source: str
-    tables: Mapping[str, Any]
-    lines: KeyLines
-    mode: int | None = None
-    owner: int | None = None
-
-    def __repr__(self) -> str:
-        return f"Document({self.source!r})"
+    file: FileFacts
+    tables: Mapping[str, Any] = field(repr=False)
+    lines: KeyLines = field(repr=False)
 
 
 def read_document(path: str | os.PathLike[str]) -> Document:
@@ -54,18 +58,18 @@ def read_document(path: str | os.PathLike[str]) -> Document:
         ConfigError: the file cannot be read, or is not TOML.
     """
     source = _source(path)
-    data, facts = _read(source)
-    text = _decode(data, source)
+    data, status = _read(source)
+    file = _facts(source, status)
+    text = _decode(data, file.name)
     lines = KeyLines(text)
-    tables = _parse(text, lines, source)
-    has_modes = os.name == "posix"
-    return Document(
-        source,
-        tables,
-        lines,
-        mode=stat.S_IMODE(facts.st_mode) if has_modes else None,
-        owner=facts.st_uid if has_modes else None,
-    )
+    return Document(file, _parse(text, lines, file.name), lines)
+
+
+def _facts(source: str, status: os.stat_result) -> FileFacts:
+    name = source if source.isprintable() else repr(source)
+    if os.name != "posix":  # elsewhere the bits say nothing about other users
+        return FileFacts(name, None, None)
+    return FileFacts(name, stat.S_IMODE(status.st_mode), status.st_uid)
 
 
 def _source(path: str | os.PathLike[str]) -> str:
@@ -90,13 +94,13 @@ def _read(source: str) -> tuple[bytes, os.stat_result]:
     except OSError as error:
         raise ConfigError(f"config file {quoted(source)}: {error.strerror or error}") from error
     with open(handle, "rb") as file:
-        facts = os.fstat(handle)
-        if not stat.S_ISREG(facts.st_mode):
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"config file {quoted(source)} is not a regular file")
         data = file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
         raise ConfigError(f"config file {quoted(source)} is larger than {_LARGEST // 1024} KiB")
-    return data, facts
+    return data, status
 
 
 def _decode(data: bytes, source: str) -> str:
@@ -117,8 +121,9 @@ def _parse(text: str, lines: KeyLines, source: str) -> dict[str, Any]:
     try:
         return toml.loads(text)
     except Exception as error:  # it lets IndexError and others out as well
+        # `_read` in config.py cuts this chain: the error quotes the file.
         line = getattr(error, "lineno", None)
-        raise ConfigError(_syntax_fault(str(error), line, lines, source)) from None
+        raise ConfigError(_syntax_fault(str(error), line, lines, source)) from error
 
 
 def _syntax_fault(message: str, line: int | None, lines: KeyLines, source: str) -> str:
@@ -128,4 +133,5 @@ def _syntax_fault(message: str, line: int | None, lines: KeyLines, source: str) 
     )
     where = source if line is None else f"{source}:{line}"
     name = ".".join(lines.at(line)) if line is not None else ""
+    name = name if name.isprintable() else repr(name)
     return f"{where}: {name}: {reason}" if name else f"{where}: {reason}"

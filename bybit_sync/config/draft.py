@@ -40,10 +40,18 @@ TABLES: Mapping[str, type[Table]] = {
 """The record of every table, in the order of the file."""
 
 _SECRETS = ("api_key", "api_secret")
-_UNVERIFIED = frozenset(
-    "verify verify_ssl ssl_verify verify_tls ssl insecure check_hostname verification".split()
+_UNVERIFIED = (
+    "verify",
+    "verify_ssl",
+    "ssl_verify",
+    "verify_tls",
+    "ssl",
+    "check_hostname",
+    "insecure",
 )
 """What other libraries call the switch that is not here."""
+
+_MOST_HINTS = 50
 
 LineOf = Callable[[tuple[str, ...]], "int | None"]
 
@@ -88,7 +96,7 @@ class Draft:
             return
         for name, table in tables.items():
             if not isinstance(name, str) or name not in TABLES:
-                self._tell((name,), _unknown_table(name, table))
+                self._tell((name,), self._hint(_unknown_table, name, table))
             elif not isinstance(table, Mapping):
                 self._tell((name,), f"{_unless_secret(table)} is not a table")
             else:
@@ -100,17 +108,21 @@ class Draft:
             if isinstance(key, str) and key in record.key_names():
                 known[key] = Secret(value) if key in _SECRETS else value  # type: ignore[arg-type]
             else:
-                self._tell((record.table, key), _unknown_key(record, key))
+                self._tell((record.table, key), self._hint(_unknown_key, record, key))
         self._values[record.table] = known
         for fault in record.settle(known)[1]:
             self._tell_fault(record.table, fault)
+
+    def _hint(self, words: Callable[..., str], *names: object) -> str:
+        # A search among all names for each of ten thousand would take seconds.
+        return words(*names) if len(self._faults) < _MOST_HINTS else "there is no such name"
 
     def _tell_fault(self, table: str, fault: Fault) -> None:
         self._tell((table, *fault.key), fault.text)
 
     def _tell(self, path: tuple[object, ...], text: str) -> None:
         name = ".".join(_shown_key(part) for part in path)
-        line = self._line_of(tuple(part.strip('"') for part in path if isinstance(part, str)))
+        line = self._line_of(tuple(part.strip("'\"") for part in path if isinstance(part, str)))
         where = self._source if line is None else f"{self._source}:{line}"
         self._faults.append((line or 0, ": ".join(part for part in (where, name, text) if part)))
 
@@ -147,7 +159,8 @@ def _unknown_key(record: type[Table], key: object) -> str:
             "there is no such switch: certificates are always verified; "
             "a CA of your own goes into tls.ca_file"
         )
-    for near in _nearest_names(record, key):
+    near = next(_nearest_names(record, key), None)
+    if near:
         return f"there is no such key; did you mean {near}?"
     return f"there is no such key; known are {', '.join(record.key_names())}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from bybit_sync.exceptions import ConfigError
 
@@ -55,7 +55,7 @@ class Secret:
     def __deepcopy__(self: _T, memo: object) -> _T:
         return self
 
-    def __reduce_ex__(self, protocol: object) -> tuple[type[Secret], tuple[str]] | NoReturn:
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Secret], tuple[str]]:
         if not self:
             return Secret, ("",)
         raise ConfigError(

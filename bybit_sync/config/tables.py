@@ -18,6 +18,7 @@ from .table import Fault, Table, setting
 _DAY = 86_400.0
 _YEAR = 365 * _DAY
 _MIB = 1024 * 1024
+_NO_KEY, _NO_SECRET = Secret(shown=True), Secret()
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -33,8 +34,8 @@ class ClientConfig(Table):
         "mainnet", checks.choice("mainnet", "testnet", "demo", "demo-testnet")
     )
     base_url: str = setting("", checks.base_url)
-    api_key: Secret = setting(Secret(shown=True), checks.api_key)
-    api_secret: Secret = setting(Secret(), checks.api_secret)
+    api_key: Secret = setting(_NO_KEY, checks.api_key)  # noqa: RUF009  (a Secret does not change)
+    api_secret: Secret = setting(_NO_SECRET, checks.api_secret)  # noqa: RUF009
     recv_window_ms: int = setting(5000, checks.whole(1, 60_000))
     proxy: str = setting("", checks.proxy)
     exchange_label: str = setting("bybit", checks.label)

@@ -112,7 +112,7 @@ class PooledAdapter(HTTPAdapter):
             known = proxy in self.proxy_manager
             kwargs.setdefault("socket_options", self._dialer.options)
             kwargs.setdefault("proxy_ssl_context", self._contexts.get())
-            manager = super().proxy_manager_for(proxy, **kwargs)
+            manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
             if not known:
                 self._adopt(manager)
             return manager
@@ -121,7 +121,9 @@ class PooledAdapter(HTTPAdapter):
         # On the instance: urllib3's own table is one for all managers.
         manager.pool_classes_by_scheme = pool_classes(self._slots, self._dialer)
         # urllib3 2 drops pools beyond `connections` without closing them.
-        manager.pools = RecentlyUsedContainer(self.pool_config.limit, dispose_func=lambda p: p.close())
+        manager.pools = RecentlyUsedContainer(
+            self.pool_config.limit, dispose_func=lambda p: p.close()
+        )
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
@@ -139,7 +141,7 @@ class PooledAdapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing is left to do: the base class would load the CA bundle for each connection."""
 
-    def send(  # type: ignore[override]
+    def send(
         self,
         request: requests.PreparedRequest,
         stream: bool = False,
@@ -155,7 +157,7 @@ class PooledAdapter(HTTPAdapter):
             return super().send(
                 request,
                 stream=stream,
-                timeout=budget,
+                timeout=budget,  # type: ignore[arg-type]  # a urllib3.Timeout, handed on as it is
                 verify=verify,
                 cert=cert,
                 proxies=dict(proxies) if proxies else None,
@@ -293,7 +295,9 @@ class PooledAdapter(HTTPAdapter):
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> PooledAdapter:
-        return PooledAdapter(self.pool_config, tls=self._tls, keepalive=self._keepalive, clock=self._clock)
+        return PooledAdapter(
+            self.pool_config, tls=self._tls, keepalive=self._keepalive, clock=self._clock
+        )
 
 
 def _wake(adapter: weakref.ref[PooledAdapter]) -> None:
@@ -336,5 +340,3 @@ def _reset_all_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_all_after_fork)
-
-

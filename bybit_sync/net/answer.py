@@ -1,4 +1,4 @@
-"""What goes down to the transport and what comes back up, with no word about requests or urllib3."""
+"""What goes down to the transport and what comes back: no word about requests or urllib3."""
 
 from __future__ import annotations
 

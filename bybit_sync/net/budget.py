@@ -69,12 +69,12 @@ class Budget(urllib3.Timeout):
         self._current = deadline
         self._sent_at = 0.0
 
-    def clone(self) -> Budget:  # type: ignore[override]
+    def clone(self) -> Budget:
         """This budget: urllib3 copies its timeouts, but time that is spent is spent."""
         return self
 
     @property
-    def connect_timeout(self) -> float:  # type: ignore[override]
+    def connect_timeout(self) -> float:
         """Seconds that connecting may still take."""
         return min(self.connect_seconds, self.deadline.remaining())
 
@@ -131,7 +131,9 @@ class Budget(urllib3.Timeout):
             kind = TlsError if _is_about_trust(error) else ConnectError
             return kind(f"TLS handshake failed: {error} ({spent})", phase="tls")
         if self.answered:
-            return BadAnswerError(f"the answer broke off: {error} ({spent})", effect_unknown=unknown)
+            return BadAnswerError(
+                f"the answer broke off: {error} ({spent})", effect_unknown=unknown
+            )
         return ConnectionLostError(
             f"connection lost: {error} ({spent})", phase=self.phase, effect_unknown=unknown
         )

@@ -152,7 +152,7 @@ class PooledHTTPSConnection(PooledConnection, urllib3.connection.HTTPSConnection
         # has nothing to do with trust.
         assert self.budget is not None
         self.budget.phase = "connect"
-        super()._tunnel()  # type: ignore[misc]
+        super()._tunnel()
         self.budget.phase = "tls"
         self.sock.settimeout(self.budget.patience())
 

@@ -121,7 +121,9 @@ def _closed_by_server(slots: Slots) -> set[int]:
     return {id(conn) for conn in slots.idle_connections() if conn.is_readable()}
 
 
-def warm_up(pool: SlotPool, slots: Slots, wanted: int, config: ConnectionPoolConfig, clock: Clock) -> int:
+def warm_up(
+    pool: SlotPool, slots: Slots, wanted: int, config: ConnectionPoolConfig, clock: Clock
+) -> int:
     """Open connections until `wanted` are ready, in parallel; returns how many are.
 
     Takes only slots that nobody waits for. Session tickets that follow a TLS 1.3 handshake are
@@ -135,16 +137,16 @@ def warm_up(pool: SlotPool, slots: Slots, wanted: int, config: ConnectionPoolCon
     taken: list[tuple[Lease, PooledConnection | None]] = []
     try:
         for _ in range(min(wanted, config.limit_per_host, config.limit)):
-            lease = slots.try_acquire(pool)
-            if lease is None:
+            slot = slots.try_acquire(pool)
+            if slot is None:
                 break
-            taken.append(lease)
+            taken.append(slot)
         deadline = Deadline.after(config.total_timeout, clock)
         with ThreadPoolExecutor(
             min(_WARM_UP_THREADS, max(1, len(taken))), thread_name_prefix="bybit_sync-warm-up"
         ) as workers:
             opened = list(
-                workers.map(lambda one: _open_one(pool, *one, config, deadline), taken)
+                workers.map(lambda slot: _open_one(pool, slot[0], slot[1], config, deadline), taken)
             )
     except BaseException:
         for lease, conn in taken:

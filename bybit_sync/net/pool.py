@@ -89,7 +89,9 @@ class SlotPool(urllib3.HTTPConnectionPool):
         try:
             return self._exchange_once(method, head, body, budget)
         except _DeadConnectionError as dead:
-            log.debug("kept connection to %s was dead (%s): trying a fresh one", self.host_name, dead)
+            log.debug(
+                "kept connection to %s was dead (%s): trying a fresh one", self.host_name, dead
+            )
             budget.written = budget.reused = False
         try:
             return self._exchange_once(method, head, body, budget, fresh=True)
@@ -215,7 +217,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
 
     # --- urllib3's own face ---------------------------------------------------------------
 
-    def urlopen(  # type: ignore[override]
+    def urlopen(
         self,
         method: str,
         url: str,

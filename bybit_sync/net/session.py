@@ -162,7 +162,12 @@ class PooledSession:
         try:
             adapter = self.session.get_adapter(request.url)
             response = adapter.send(
-                request, stream=False, timeout=budget, verify=True, cert=None, proxies={}
+                request,
+                stream=False,
+                timeout=budget,  # type: ignore[arg-type]  # a urllib3.Timeout, handed on as it is
+                verify=True,
+                cert=None,
+                proxies={},
             )
             content = response.content or b""
         except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors

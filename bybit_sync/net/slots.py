@@ -141,9 +141,7 @@ class Slots:
             host.pools.append(pool)
             return host
 
-    def acquire(
-        self, pool: SlotPool, deadline: Deadline
-    ) -> tuple[Lease, PooledConnection | None]:
+    def acquire(self, pool: SlotPool, deadline: Deadline) -> tuple[Lease, PooledConnection | None]:
         """A slot, with the pool's newest idle connection if there is one.
 
         Raises:
@@ -377,7 +375,9 @@ class Slots:
         """Close the connections to a host that have been idle for as long as one found dead."""
 
         def verdict(conn: PooledConnection) -> str:
-            return "condemned" if conn.host_name == host.name and conn.idle_since <= idle_since else ""
+            return (
+                "condemned" if conn.host_name == host.name and conn.idle_since <= idle_since else ""
+            )
 
         self.drop_idle(verdict)
 

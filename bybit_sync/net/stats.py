@@ -12,7 +12,7 @@ WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 
 @dataclass(frozen=True, slots=True)
 class HistogramSnapshot:
-    """``counts[i]`` observations were at most ``bounds[i]`` seconds; the last count has no bound."""
+    """``counts[i]`` observations were at most ``bounds[i]`` seconds, the last ones longer."""
 
     bounds: tuple[float, ...]
     counts: tuple[int, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from typing import Union
 
 import certifi
 
@@ -13,8 +12,8 @@ from bybit_sync.config import TlsConfig
 
 from .sockets import TimedSSLSocket
 
-Verify = Union[bool, str, None]
-Cert = Union[str, tuple[str, str], None]
+Verify = bool | str | None
+Cert = str | tuple[str, str] | None
 
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 

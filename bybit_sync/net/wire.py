@@ -128,9 +128,7 @@ class _Parser:
         )
 
 
-def exchange(
-    conn: PooledConnection, head: bytes, body: bytes, budget: Budget
-) -> RawAnswer:
+def exchange(conn: PooledConnection, head: bytes, body: bytes, budget: Budget) -> RawAnswer:
     """Send a request and read its answer to the end.
 
     `head` is the request line and headers without the closing empty line: what ``budget.sign``

@@ -23,7 +23,10 @@ class World:
         self._now_ms = now_ms
         listed = ExchangeList(seed)
         rates = Rates(seed)
-        self._public = {**_methods(PublicMarket(listed, rates, _none)), **_methods(PublicStatistics(listed, rates))}
+        self._public = {
+            **_methods(PublicMarket(listed, rates, _none)),
+            **_methods(PublicStatistics(listed, rates)),
+        }
 
     def handles(self, key: str) -> bool:
         return key in self._public

@@ -214,7 +214,7 @@ def _side(
     if not overlay:
         spell, size = tape.spell, tape.spell_volume
         return [[spell(price), size(lots)] for price, lots in levels[:limit]]
-    sizes = {price: lots * tape.lot for price, lots in levels}
+    sizes = {price: tape.qty(lots) for price, lots in levels}
     for price, extra in overlay.items():
         if (rest := sizes.get(price, Decimal(0)) + extra) > 0:
             sizes[price] = rest

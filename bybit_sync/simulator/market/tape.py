@@ -64,6 +64,16 @@ class Tape:
         """A price as a number."""
         return ticks * self.instrument.tick
 
+    def qty(self, size: int) -> Decimal:
+        """A trade's or a level's size as a number."""
+        return size * self.lot
+
+    def as_last(self, by: str, ticks: int) -> int:
+        """The last price at which the mark or index price (`by`, as in triggerBy) is `ticks`."""
+        if by == "MarkPrice":
+            return ticks + self._offset - self.mark_shift
+        return ticks + self._offset if by == "IndexPrice" else ticks
+
     # -- what happened -------------------------------------------------------------------------
 
     def view(self, bar: Bar, minute: int) -> Bar:
@@ -189,6 +199,9 @@ class Tape:
 
 class InverseTape(Tape):
     """A contract of one USD: volume in contracts, turnover in the base coin."""
+
+    def qty(self, size: int) -> Decimal:
+        return Decimal(size)
 
     def spell_volume(self, volume: int) -> str:
         return str(volume)

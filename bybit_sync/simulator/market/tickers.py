@@ -79,7 +79,7 @@ def _worth(tape: Tape, interest: int, mark: int) -> str:
     if isinstance(tape, InverseTape):
         worth = Decimal(interest) / tape.price(mark)
     else:
-        worth = interest * tape.lot * tape.price(mark)
+        worth = tape.qty(interest) * tape.price(mark)
     return format(worth.quantize(Decimal("0.01")), "f")
 
 

@@ -39,7 +39,7 @@ class Admin:
     """Answers the admin port. A wrong request is told so with 400 and ``{"error": ...}``."""
 
     def __init__(
-        self, hub: Hub, venue: Venue, ready: Ready, save: Callable[[], None] | None
+        self, hub: Hub, venue: Venue, ready: Ready, save: Callable[[], object] | None
     ) -> None:
         self._hub = hub
         self._venue = venue

@@ -107,7 +107,9 @@ def _check_time(timestamp: str, recv_window: str, now_ms: int) -> None:
         sent_ms = int(timestamp)
         window_ms = int(recv_window) if recv_window else DEFAULT_RECV_WINDOW_MS
     except ValueError:
-        raise Refusal(10001, "params error: X-BAPI-TIMESTAMP or X-BAPI-RECV-WINDOW invalid") from None
+        raise Refusal(
+            10001, "params error: X-BAPI-TIMESTAMP or X-BAPI-RECV-WINDOW invalid"
+        ) from None
     if not now_ms - window_ms <= sent_ms < now_ms + MAX_AHEAD_MS:
         raise Refusal(
             10002,

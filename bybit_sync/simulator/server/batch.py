@@ -42,12 +42,13 @@ def perform(
     sound: dict[int, dict[str, Any]] = {}
     refusals: dict[int, Refusal] = {}
     for index, item in enumerate(items):
+        if granted is not None and index >= granted:
+            refusals[index] = Refusal(10006, "Too many visits!")
+            continue
         try:
-            if granted is not None and index >= granted:
-                raise Refusal(10006, "Too many visits!")
             sound[index] = check_item(orders, item, category)
-        except Refusal as refusal:
-            refusals[index] = refusal
+        except Refusal as said:
+            refusals[index] = said
     rows, notes = trade(list(sound.values())) if sound else ([], [])
     done = dict(zip(sound, zip(rows, notes, strict=True), strict=True))
     for index, refusal in refusals.items():
@@ -56,9 +57,7 @@ def perform(
     return [row for row, _ in fates], [note for _, note in fates]
 
 
-def _failed(
-    category: Any, item: Any, refusal: Refusal
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _failed(category: Any, item: Any, refusal: Refusal) -> tuple[dict[str, Any], dict[str, Any]]:
     given = item if isinstance(item, dict) else {}
     row = {
         "category": category,

@@ -1,4 +1,4 @@
-"""One request, from its arrival to its answer: the checks in the order in which Bybit makes them."""
+"""One request, from its arrival to its answer: the checks in Bybit's order."""
 
 from __future__ import annotations
 
@@ -96,9 +96,7 @@ class Gateway:
             body = wrap_refusal(endpoint.envelope, refusal, self._clock.now_ms())
         headers = self._headers()
         if allowance is not None:
-            headers += _limit_headers(
-                allowance.limit, allowance.remaining, str(allowance.reset_ms)
-            )
+            headers += _limit_headers(allowance.limit, allowance.remaining, str(allowance.reset_ms))
         return Response(200, encode(body), headers=headers, ret_code=ret_code_of(body))
 
     def _caller(self, endpoint: Endpoint, request: Request) -> Key | None:

@@ -110,8 +110,6 @@ class Listener:
             if rule.kind == "refuse_tls":
                 await refuse_tls(sock)
             elif rule.kind == "drip_handshake" and self._certificates is not None:
-                await drip_handshake(
-                    sock, self._certificates.good, float(rule.details["interval"])
-                )
+                await drip_handshake(sock, self._certificates.good, float(rule.details["interval"]))
             else:
                 await ignore(sock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 
@@ -34,10 +35,8 @@ async def drip_handshake(sock: socket.socket, context: ssl.SSLContext, interval:
         if not received:
             return
         incoming.write(received)
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             tls.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
         for byte in outgoing.read():
             await loop.sock_sendall(sock, bytes([byte]))
             await asyncio.sleep(interval)

@@ -51,7 +51,7 @@ class Server:
             latency=settings.latency,
             idle_timeout=settings.idle_timeout,
         )
-        self._saved_at = -1
+        self._saved_at = (-1, -1)
 
     async def run(self, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
         """Serve until `stop` is set; `ready` is called once connections are accepted."""
@@ -100,17 +100,23 @@ class Server:
                 self._venue.tick()
                 pause -= _TICK
                 if pause <= 0:
-                    pause = max(_SAVE_AT_LEAST_EVERY, self._save() * _SAVE_SHARE)
+                    pause = max(_SAVE_AT_LEAST_EVERY, self._save_if_used() * _SAVE_SHARE)
             except Exception as error:  # noqa: BLE001 - the top of a task: booked
                 self._hub.report(error)
 
-    def _save(self) -> float:
-        """Write the state if anything was asked since; returns the seconds that it took."""
-        asked = self._hub.journal.total
-        if self._state is None or asked == self._saved_at:
+    def _save_if_used(self) -> float:
+        """Write the state if anybody has called since; returns the seconds that it took.
+
+        What the market alone has done since is done again after loading: its path is fixed.
+        """
+        used = (self._hub.journal.total, len(self._venue.keyring.keys()))
+        if used == self._saved_at:
             return 0.0
-        self._saved_at = asked
-        return self._venue.save(self._state)
+        self._saved_at = used
+        return self._save()
+
+    def _save(self) -> float:
+        return 0.0 if self._state is None else self._venue.save(self._state)
 
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         error = context.get("exception")

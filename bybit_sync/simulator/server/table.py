@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -14,7 +14,6 @@ Kind = Literal["string", "integer", "number", "boolean", "array", "object", "fil
 Envelope = Literal["v5", "p2p", "none"]
 
 _DAY_MS = 86_400_000
-_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +29,11 @@ class Parameter:
     item_enum: frozenset[str] = frozenset()
     min: float | None = None
     max: float | None = None
-    max_by_category: Mapping[str, float] = _NOTHING
-    range_by_type: Mapping[str, tuple[float, float]] = _NOTHING
+    max_by_category: Mapping[str, float] = field(default_factory=dict)
+    range_by_type: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     max_length: int | None = None
     max_items: int | None = None
-    max_items_by_category: Mapping[str, int] = _NOTHING
+    max_items_by_category: Mapping[str, int] = field(default_factory=dict)
     max_decimals: int | None = None
     max_span: str = ""
     fields: tuple[Parameter, ...] = ()
@@ -46,7 +45,7 @@ class Limit:
 
     calls: int
     window: float = 1.0
-    by_category: Mapping[str, int] = _NOTHING
+    by_category: Mapping[str, int] = field(default_factory=dict)
     per_order: frozenset[str] = frozenset()
     """The categories in which each order of a batch costs one."""
 
@@ -81,7 +80,7 @@ def samples() -> Mapping[str, list[dict[str, Any]]]:
 
 
 def _read(name: str) -> Any:
-    return orjson.loads(files("bybit_sync.simulator").joinpath("data", name).read_bytes())
+    return orjson.loads(files("bybit_sync.simulator").joinpath("data").joinpath(name).read_bytes())
 
 
 def _endpoint(row: dict[str, Any]) -> Endpoint:

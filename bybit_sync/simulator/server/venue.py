@@ -115,7 +115,9 @@ class Venue:
         """True if the market keeps state for this endpoint."""
         known = self._handled.get(key)
         if known is None:
-            known = self._handled[key] = key != "market.get_server_time" and self._world.handles(key)
+            known = self._handled[key] = key != "market.get_server_time" and self._world.handles(
+                key
+            )
         return known
 
     def handle(self, key: str, uid: str | None, params: Mapping[str, Any]) -> Answer:
