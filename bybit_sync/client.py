@@ -57,6 +57,9 @@ class BybitClient(Groups):
         ConfigError: a setting is not allowed; the message names it and what is.
     """
 
+    exchange: Any = None
+    """The `bybit_sync.simulator.LocalExchange` under a client that `local` made."""
+
     def __init__(
         self,
         api_key: str | None = None,

@@ -76,6 +76,9 @@ class ConfigError(BybitError, ValueError):
 class MissingCredentialsError(ConfigError, PermissionError):
     """A private call was made by a client that has no API key or secret."""
 
+    # By the order of the bases it would be ValueError's, which makes no OSError: unpickling failed.
+    __new__ = PermissionError.__new__  # type: ignore[assignment]
+
 
 class ClientClosedError(BybitError):
     """The client was used after ``close()``."""

@@ -6,8 +6,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from bybit_sync import BybitClient, Config, TlsConfig
 from bybit_sync.clock import Clock
+from bybit_sync.simulator import LocalExchange
 
 
 class FakeClock(Clock):
@@ -64,3 +67,36 @@ def _no_thread_left_behind() -> Iterator[None]:
     for thread in left:
         thread.join(2)
     assert not [t.name for t in left if t.is_alive()]
+
+
+@pytest.fixture(scope="session")
+def _shared_exchange() -> Iterator[LocalExchange]:
+    with LocalExchange(limits=False, ip_limit=None) as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def exchange(_shared_exchange: LocalExchange) -> Iterator[LocalExchange]:
+    """A local exchange without limits, one for the whole run: count from what is there.
+
+    What a test lets go wrong ends with it, and a fault of the exchange's own fails the test.
+    """
+    known_errors = len(_shared_exchange.errors)
+    yield _shared_exchange
+    _shared_exchange.faults.clear()
+    assert not _shared_exchange.errors[known_errors:]
+
+
+@pytest.fixture
+def client(exchange: LocalExchange) -> Iterator[BybitClient]:
+    """A client with an account of its own on the exchange, and a registry of its own."""
+    account = exchange.add_account()
+    config = Config(tls=TlsConfig(ca_file=exchange.ca_file or ""))
+    with BybitClient(
+        account.api_key,
+        account.api_secret,
+        base_url=exchange.url,
+        config=config,
+        registry=CollectorRegistry(),
+    ) as client:
+        yield client

@@ -37,7 +37,7 @@ class Limit:
     calls: float
     window: float = 1.0
     scope: Literal["uid", "ip"] = "uid"
-    by_category: Mapping[str, float] = _NO_CATEGORIES
+    by_category: Mapping[str, float] = field(default_factory=lambda: _NO_CATEGORIES, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

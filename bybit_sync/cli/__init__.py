@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from bybit_sync.exceptions import BybitError
+from bybit_sync.simulator import SimulatorError
 
 from .demo import demo
 from .simulate import simulate
@@ -29,7 +30,7 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 1
-    except BybitError as error:
+    except (BybitError, SimulatorError) as error:
         click.echo(f"{type(error).__name__}: {error}", err=True)
         return 1
     return result if isinstance(result, int) else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from bybit_sync.simulator import Ready, Settings, SimulatorError, serve
@@ -38,8 +40,8 @@ def simulate(
     )
 
     def tell(ready: Ready) -> None:
-        text = {"json": ready.as_json, "env": ready.as_env}.get(form or "", ready.as_text)()
-        click.echo(text)
+        forms: dict[str | None, Callable[[], str]] = {"json": ready.as_json, "env": ready.as_env}
+        click.echo(forms.get(form, ready.as_text)())
         click.get_text_stream("stdout").flush()
         click.echo("running until Ctrl-C or SIGTERM", err=True)
 

@@ -52,13 +52,13 @@ def trade(client: BybitClient, market: Market) -> None:
         price=str(price),
         timeInForce="PostOnly",
     )
-    order = {
+    order: dict[str, Any] = {
         "category": market.category,
         "symbol": market.symbol,
         "orderId": placed.result["orderId"],
     }
-    client.trade.get_open_orders(**order)  # type: ignore[arg-type]
-    client.trade.cancel_order(**order)  # type: ignore[arg-type]
+    client.trade.get_open_orders(**order)
+    client.trade.cancel_order(**order)
 
 
 def read(client: BybitClient, market: Market) -> None:

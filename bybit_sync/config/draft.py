@@ -61,10 +61,7 @@ def _no_line(path: tuple[str, ...]) -> int | None:
 
 
 class Draft:
-    """What a file or a dict asks for, gathered before anything is made of it.
-
-    ``given`` are the paths of all known keys that it names.
-    """
+    """What a file or a dict asks for, gathered with its faults before anything is made of it."""
 
     def __init__(self, tables: object, source: str, line_of: LineOf = _no_line) -> None:
         self._source = source

@@ -113,7 +113,8 @@ class Budget(urllib3.Timeout):
         left = self._current.remaining()
         if left <= 0.0:
             raise TimeoutError("the time is used up")
-        return min(self.read_seconds, left)
+        # A handshake has the whole of the connect timeout, however short reads are.
+        return left if self.phase in ("connect", "tls") else min(self.read_seconds, left)
 
     def fault(self, error: BaseException, host: str) -> FailedRequestError:
         """Our error for what went wrong; the phase and the bytes written say which one."""

@@ -121,9 +121,13 @@ class PooledConnection:
         return self._poller is None or bool(self._poller.poll(0))
 
     def close(self) -> None:
-        """Close the socket at once."""
+        """Close the socket at once.
+
+        Where the server has announced that an answer is its last, ``http.client`` closes here
+        and reads the body afterwards: so the socket keeps its budget.
+        """
         self._poller = None
-        self.detach()
+        self.budget = None
         super().close()  # type: ignore[misc]
 
     def __del__(self) -> None:

@@ -31,6 +31,7 @@ class Host:
     __slots__ = (
         "active",
         "closed",
+        "closing",
         "connect_seconds",
         "created",
         "name",
@@ -44,6 +45,9 @@ class Host:
     def __init__(self, name: str) -> None:
         self.name = name
         self.active: set[object] = set()
+        self.closing = 0
+        """Connections that have been taken out of the pools and are being closed: their sockets
+        still count."""
         self.waiting: deque[_Waiter] = deque()
         self.pools: list[SlotPool] = []
         self.created = 0
@@ -59,7 +63,7 @@ class Host:
 
     @property
     def open(self) -> int:
-        return len(self.active) + self.idle
+        return len(self.active) + self.idle + self.closing
 
     def stats(self, limit: int) -> HostStats:
         return HostStats(
@@ -99,11 +103,13 @@ class Lease:
 class _Waiter:
     """A caller in the queue, and what was handed to it."""
 
-    __slots__ = ("conn", "gate", "granted", "lease", "refused", "turn")
+    __slots__ = ("conn", "gate", "granted", "lease", "refused", "turn", "victims")
 
     def __init__(self, lease: Lease, turn: int) -> None:
         self.lease = lease
         self.turn = turn
+        self.victims: list[Closing] = []
+        """What had to go for its slot: closed by this caller before it opens a connection."""
         self.gate = threading.Lock()
         self.gate.acquire()
         self.granted = False

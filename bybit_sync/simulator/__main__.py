@@ -64,6 +64,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         state=options.state,
         limits=not options.no_limits,
         ip_limit=None if options.no_limits else Settings().ip_limit,
+        world=options.world,
     )
 
 
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     style = parser.add_mutually_exclusive_group()
     style.add_argument("--json", action="store_true", help="print one line of JSON")
     style.add_argument("--env", action="store_true", help="print lines that a shell can source")
+    add("--world", default=Settings().world, metavar="MODULE:CLASS", help=argparse.SUPPRESS)
     add("--child", metavar="SETTINGS", help=argparse.SUPPRESS)
     add("--directory", help=argparse.SUPPRESS)
     return parser

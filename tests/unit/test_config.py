@@ -109,7 +109,9 @@ def test_the_written_out_constructor_has_the_defaults_of_its_fields() -> None:
 
 
 @pytest.mark.parametrize(("record", "key", "good", "bad"), BOUNDS)
-def test_numbers_keep_to_their_bounds(record: Any, key: str, good: list[Any], bad: list[Any]) -> None:
+def test_numbers_keep_to_their_bounds(
+    record: Any, key: str, good: list[Any], bad: list[Any]
+) -> None:
     for value in good:
         assert getattr(record(**{key: value}), key) == value
     for value in bad:
@@ -265,7 +267,14 @@ def test_a_base_url_with_anything_else_is_refused(wrong: Any) -> None:
 
 def test_a_proxy_is_http_with_a_port() -> None:
     assert ClientConfig(proxy="http://proxy.lan:3128/").proxy == "http://proxy.lan:3128"
-    for wrong in ("proxy:3128", "http://proxy", "https://proxy:3128", "http://a:b@proxy:1", 5, None):
+    for wrong in (
+        "proxy:3128",
+        "http://proxy",
+        "https://proxy:3128",
+        "http://a:b@proxy:1",
+        5,
+        None,
+    ):
         assert "is not http://host:port" in fault_of(ClientConfig, "proxy", wrong)
     assert "hunter2" not in fault_of(ClientConfig, "proxy", "http://me:hunter2@proxy:1")
     assert "SOCKS" in fault_of(ClientConfig, "proxy", "socks5h://proxy:1080")

@@ -13,6 +13,7 @@ from .position import Position
 
 Key = tuple[str, str]
 Slot = tuple[str, str, int]
+Row = dict[str, Any]
 RECENT = 500  # closed orders that order/realtime still finds
 
 
@@ -55,9 +56,10 @@ class Account:
     links: dict[str, Order] = field(default_factory=dict)
     live: dict[Key, dict[str, Order]] = field(default_factory=dict)
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=RECENT))
-    executions: list[dict[str, Any]] = field(default_factory=list)
-    closings: list[dict[str, Any]] = field(default_factory=list)
-    log: list[dict[str, Any]] = field(default_factory=list)
+    executions: list[Row] = field(default_factory=list)
+    closings: dict[str, Row] = field(default_factory=dict)
+    """Closed profit by the orderId that closed."""
+    log: list[Row] = field(default_factory=list)
 
     def balance(self, coin: str) -> Decimal:
         """What is in the wallet."""

@@ -15,7 +15,7 @@ from .envelope import wrap
 from .faults import FaultPlan
 from .limits import Allowance
 from .samples import documented
-from .table import Endpoint, Parameter
+from .table import Endpoint, Parameter, samples
 from .venue import Venue
 from .visibility import hide_new_orders
 
@@ -37,6 +37,7 @@ class Performer:
         self._venue = venue
         self._clock = clock
         self._faults = faults
+        samples()  # read now, not in the middle of the first call
 
     def perform(
         self,
