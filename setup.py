@@ -25,6 +25,7 @@ setup(
     package_data={
         "bybit_sync": ["py.typed"],
         "bybit_sync.call": ["data/*.toml"],
+        "bybit_sync.api": ["README.md"],
         "bybit_sync.simulator": ["data/*"],
         "bybit_sync._codegen": ["spec/*.toml"],
     },

@@ -70,21 +70,22 @@ def _no_thread_left_behind() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _shared_exchange() -> Iterator[LocalExchange]:
+def local_exchange() -> Iterator[LocalExchange]:
+    """The one local exchange of the run; take `exchange`, which clears up after each test."""
     with LocalExchange(limits=False, ip_limit=None) as exchange:
         yield exchange
 
 
 @pytest.fixture
-def exchange(_shared_exchange: LocalExchange) -> Iterator[LocalExchange]:
+def exchange(local_exchange: LocalExchange) -> Iterator[LocalExchange]:
     """A local exchange without limits, one for the whole run: count from what is there.
 
     What a test lets go wrong ends with it, and a fault of the exchange's own fails the test.
     """
-    known_errors = len(_shared_exchange.errors)
-    yield _shared_exchange
-    _shared_exchange.faults.clear()
-    assert not _shared_exchange.errors[known_errors:]
+    known_errors = len(local_exchange.errors)
+    yield local_exchange
+    local_exchange.faults.clear()
+    assert not local_exchange.errors[known_errors:]
 
 
 @pytest.fixture

@@ -36,6 +36,9 @@ FLOORS = {
 BESIDE = {"simulator": (), "_codegen": ("bybit_sync.call.records",)}
 """What stands beside the house, and what of the house each may import."""
 
+_FOLDERS = ("config", "cli")
+"""Folders on a floor with single files: to these both spellings are plain."""
+
 _READS_TIME = ("clock",)
 _STAMPS_TIME = ("clock", "exceptions")
 _MOMENTS = ("now", "utcnow", "today")
@@ -179,12 +182,14 @@ def _spelling_fault(module: Module, found: Import) -> str:
     """Siblings are imported relatively, the rest by full name: so a crossing can be seen."""
     if module.name == HOUSE:
         return ""
-    if found.level > 1:
-        return f"{found.target} lies outside of the folder: write its full name"
+    if found.level > 1:  # from folder to folder of one unit, no floor is crossed
+        is_within = unit_of(found.target) == module.unit
+        return "" if is_within else f"{found.target} lies outside: write its full name"
     is_sibling = found.target == module.folder or found.target.startswith(f"{module.folder}.")
     if module.folder == HOUSE:
         is_sibling = FLOORS.get(unit_of(found.target)) == FLOORS[module.unit]
-    if is_sibling and found.level == 0:
+    is_folder = module.folder == HOUSE and unit_of(found.target) in _FOLDERS
+    if is_sibling and found.level == 0 and not is_folder:
         return f"{found.target} is a sibling: import it relatively"
     if not is_sibling and found.level == 1:
         return f"{found.target} is on another floor: write its full name"

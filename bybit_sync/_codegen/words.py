@@ -40,7 +40,7 @@ def traits(row: EndpointRow) -> str:
 def limit_words(limit: LimitRow) -> str:
     """Such as ``10 calls/s, spot 20``."""
     if limit.scope == "ip" and limit.window not in _WINDOWS:
-        return f"{limit.calls / limit.window:g} calls/s, shared by all calls of the IP"
+        return f"{limit.calls / limit.window:g} calls/s per IP, shared"
     unit = _WINDOWS.get(limit.window) or f"{limit.window:g} s"
     words = f"{limit.calls:g} {'call' if limit.calls == 1 else 'calls'}/{unit}"
     other = [f"{name} {n:g}" for name, n in limit.by_category.items() if n != limit.calls]
@@ -92,11 +92,11 @@ def _facts(param: ParamRow, method: str) -> Iterator[str]:
         yield "a path, bytes, an open binary file, or (name, bytes)"
     if param.joined:
         yield "a list, or several with commas between" if method == "GET" else "commas between them"
+    yield from _bounds(param)
     if param.fields:
         yield _dict_words(param)
     if param.allowed:
         yield _allowed_words(param)
-    yield from _bounds(param)
     if param.default is not None:
         yield f"{_shown(param.default)} by default"
     elif param.default_by_category:

@@ -492,8 +492,7 @@ class Broker(Group):
     ) -> Reply[dict[str, Any]]:
         """The broker's IP whitelist.
 
-        GET /v5/broker/whitelist/ip (public, always safe to repeat; 120 calls/s, shared by all calls
-        of the IP)
+        GET /v5/broker/whitelist/ip (public, always safe to repeat; 120 calls/s per IP, shared)
 
         https://bybit-exchange.github.io/docs/v5/broker/api-broker/whitelist-ip
         """

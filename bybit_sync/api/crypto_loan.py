@@ -360,8 +360,8 @@ class CryptoLoan(Group):
     ) -> Reply[dict[str, Any]]:
         """Coins that may be pledged.
 
-        GET /v5/crypto-loan/collateral-data (public, always safe to repeat; 120 calls/s, shared by
-        all calls of the IP)
+        GET /v5/crypto-loan/collateral-data (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Deprecated: legacy crypto loan; pybit logs a warning.
 
@@ -388,8 +388,8 @@ class CryptoLoan(Group):
     ) -> Reply[dict[str, Any]]:
         """Coins that may be borrowed.
 
-        GET /v5/crypto-loan/loanable-data (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/crypto-loan/loanable-data (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Deprecated: legacy crypto loan; pybit logs a warning.
 

@@ -1388,8 +1388,7 @@ class Earn(Group):
     ) -> Reply[dict[str, Any]]:
         """Past yearly yields of an earn product.
 
-        GET /v5/earn/apr-history (public, always safe to repeat; 120 calls/s, shared by all calls of
-        the IP)
+        GET /v5/earn/apr-history (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             category: Earn product family; one of FlexibleSaving, OnChain.
@@ -2235,8 +2234,7 @@ class Earn(Group):
     ) -> Reply[dict[str, Any]]:
         """Flexible and on-chain earn products.
 
-        GET /v5/earn/product (public, always safe to repeat; 120 calls/s, shared by all calls of the
-        IP)
+        GET /v5/earn/product (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             category: Earn product family; one of FlexibleSaving, OnChain.
@@ -2595,8 +2593,8 @@ class Earn(Group):
     ) -> Reply[dict[str, Any]]:
         """Products that an investment plan of your own may hold.
 
-        GET /v5/earn/pwm/customize-plan/product (public, always safe to repeat; 120 calls/s, shared
-        by all calls of the IP)
+        GET /v5/earn/pwm/customize-plan/product (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/customize-plan/product
         """
@@ -3146,8 +3144,7 @@ class Earn(Group):
     ) -> Reply[dict[str, Any]]:
         """Past yearly yields of a yield-bearing token.
 
-        GET /v5/earn/token/history-apr (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/earn/token/history-apr (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             coin: Coin, upper case.

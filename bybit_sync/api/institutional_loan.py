@@ -327,8 +327,7 @@ class InstitutionalLoan(Group):
     ) -> Reply[dict[str, Any]]:
         """Collateral coins of institutional loans, old version.
 
-        GET /v5/ins-loan/ensure-tokens (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/ins-loan/ensure-tokens (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Deprecated: docs list it under abandoned endpoints.
 

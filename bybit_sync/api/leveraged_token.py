@@ -102,8 +102,7 @@ class LeveragedToken(Group):
     ) -> Reply[dict[str, Any]]:
         """Leveraged tokens: fees, limits, state.
 
-        GET /v5/spot-lever-token/info (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/spot-lever-token/info (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Deprecated: page still exists but is gone from the docs navigation.
 
@@ -229,8 +228,8 @@ class LeveragedToken(Group):
     ) -> Reply[dict[str, Any]]:
         """Net asset value and basket of a leveraged token.
 
-        GET /v5/spot-lever-token/reference (public, always safe to repeat; 120 calls/s, shared by
-        all calls of the IP)
+        GET /v5/spot-lever-token/reference (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Deprecated: page still exists but is gone from the docs navigation.
 

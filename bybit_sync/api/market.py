@@ -415,8 +415,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Share of accounts that are long and short, per sampling period.
 
-        GET /v5/market/account-ratio (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/account-ratio (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -454,8 +453,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Insurance pool figures and thresholds that announce auto-deleveraging.
 
-        GET /v5/market/adlAlert (public, always safe to repeat; 120 calls/s, shared by all calls of
-        the IP)
+        GET /v5/market/adlAlert (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -484,8 +482,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Delivery prices of expired options and futures.
 
-        GET /v5/market/delivery-price (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/delivery-price (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -522,8 +519,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Fee groups with their symbols, weights and rates.
 
-        GET /v5/market/fee-group-info (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/fee-group-info (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -549,8 +545,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """The whole order book of a symbol, up to 10,000 levels a side.
 
-        GET /v5/market/full_orderbook (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/full_orderbook (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -579,8 +574,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Past funding rates of a perpetual contract, newest first.
 
-        GET /v5/market/funding/history (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/funding/history (public, always safe to repeat; 120 calls/s per IP, shared)
 
         StartTime alone is refused; give both times, endTime alone, or none. Demo accounts may call
         it.
@@ -620,8 +614,8 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Hourly historical volatility of an option underlying.
 
-        GET /v5/market/historical-volatility (public, always safe to repeat; 120 calls/s, shared by
-        all calls of the IP)
+        GET /v5/market/historical-volatility (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Demo accounts may call it.
 
@@ -657,8 +651,8 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Exchanges and weights that make up an index price.
 
-        GET /v5/market/index-price-components (public, always safe to repeat; 120 calls/s, shared by
-        all calls of the IP)
+        GET /v5/market/index-price-components (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Demo accounts may call it.
 
@@ -687,8 +681,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Index price candles, newest first; each row is an array of strings.
 
-        GET /v5/market/index-price-kline (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/index-price-kline (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -730,8 +723,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Trading rules of instruments: tick size, lot size, leverage, status.
 
-        GET /v5/market/instruments-info (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/instruments-info (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Spot ignores limit and cursor. Demo accounts may call it.
 
@@ -770,8 +762,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Insurance pool balances per coin.
 
-        GET /v5/market/insurance (public, always safe to repeat; 120 calls/s, shared by all calls of
-        the IP)
+        GET /v5/market/insurance (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -800,8 +791,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Candles, newest first; each row is an array of strings.
 
-        GET /v5/market/kline (public, always safe to repeat; 120 calls/s, shared by all calls of the
-        IP)
+        GET /v5/market/kline (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -842,8 +832,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Mark price candles, newest first; each row is an array of strings.
 
-        GET /v5/market/mark-price-kline (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/mark-price-kline (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -882,8 +871,8 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Most recent delivery prices of a base coin.
 
-        GET /v5/market/new-delivery-price (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/new-delivery-price (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Demo accounts may call it.
 
@@ -915,8 +904,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Open interest per sampling interval, newest first.
 
-        GET /v5/market/open-interest (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/open-interest (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -956,8 +944,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Order book: bids and asks, best first.
 
-        GET /v5/market/orderbook (public, always safe to repeat; 120 calls/s, shared by all calls of
-        the IP)
+        GET /v5/market/orderbook (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -990,8 +977,8 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Premium index candles, newest first; each row is an array of strings.
 
-        GET /v5/market/premium-index-price-kline (public, always safe to repeat; 120 calls/s, shared
-        by all calls of the IP)
+        GET /v5/market/premium-index-price-kline (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Demo accounts may call it.
 
@@ -1028,8 +1015,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Highest buy price and lowest sell price that an order may carry now.
 
-        GET /v5/market/price-limit (public, always safe to repeat; 120 calls/s, shared by all calls
-        of the IP)
+        GET /v5/market/price-limit (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -1058,8 +1044,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Most recent public trades of a symbol.
 
-        GET /v5/market/recent-trade (public, always safe to repeat; 120 calls/s, shared by all calls
-        of the IP)
+        GET /v5/market/recent-trade (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -1097,8 +1082,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Risk limit tiers: position value, margin rates and leverage.
 
-        GET /v5/market/risk-limit (public, always safe to repeat; 120 calls/s, shared by all calls
-        of the IP)
+        GET /v5/market/risk-limit (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Linear answers 15 symbols a page, no limit parameter. Demo accounts may call it.
 
@@ -1126,8 +1110,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Order book that also shows retail price improvement quotes.
 
-        GET /v5/market/rpi_orderbook (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/market/rpi_orderbook (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -1156,8 +1139,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Latest price, best bid and ask, and 24-hour volume.
 
-        GET /v5/market/tickers (public, always safe to repeat; 120 calls/s, shared by all calls of
-        the IP)
+        GET /v5/market/tickers (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 
@@ -1183,8 +1165,7 @@ class Market(Group):
     ) -> Reply[dict[str, Any]]:
         """Bybit's clock, in seconds and nanoseconds.
 
-        GET /v5/market/time (public, always safe to repeat; 120 calls/s, shared by all calls of the
-        IP)
+        GET /v5/market/time (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
 

@@ -147,8 +147,7 @@ class Misc(Group):
     ) -> Reply[dict[str, Any]]:
         """Bybit's announcements.
 
-        GET /v5/announcements/index (public, always safe to repeat; 120 calls/s, shared by all calls
-        of the IP)
+        GET /v5/announcements/index (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             locale: Language code; one of de-DE, en-US, es-AR, es-ES, es-MX, fr-FR, kk-KZ, id-ID,
@@ -177,8 +176,7 @@ class Misc(Group):
     ) -> Reply[dict[str, Any]]:
         """Maintenance and incidents of Bybit's system.
 
-        GET /v5/system/status (public, always safe to repeat; 120 calls/s, shared by all calls of
-        the IP)
+        GET /v5/system/status (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             id: Notice id.

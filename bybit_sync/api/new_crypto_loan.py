@@ -514,8 +514,8 @@ class NewCryptoLoan(Group):
     ) -> Reply[dict[str, Any]]:
         """Coins that may be pledged, with their ratios.
 
-        GET /v5/crypto-loan-common/collateral-data (public, always safe to repeat; 120 calls/s,
-        shared by all calls of the IP)
+        GET /v5/crypto-loan-common/collateral-data (public, always safe to repeat; 120 calls/s per
+        IP, shared)
 
         Args:
             currency: Coin, upper case.
@@ -538,8 +538,8 @@ class NewCryptoLoan(Group):
     ) -> Reply[dict[str, Any]]:
         """Coins that may be borrowed.
 
-        GET /v5/crypto-loan-common/loanable-data (public, always safe to repeat; 120 calls/s, shared
-        by all calls of the IP)
+        GET /v5/crypto-loan-common/loanable-data (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Args:
             vipLevel: VIP level; one of VIP0, VIP1, VIP2, VIP3, VIP4, VIP5, VIP99, PRO1, PRO2, PRO3,
@@ -784,8 +784,8 @@ class NewCryptoLoan(Group):
     ) -> Reply[dict[str, Any]]:
         """Open orders of borrowers at fixed rates, for those who lend.
 
-        GET /v5/crypto-loan-fixed/borrow-order-quote (public, always safe to repeat; 120 calls/s,
-        shared by all calls of the IP)
+        GET /v5/crypto-loan-fixed/borrow-order-quote (public, always safe to repeat; 120 calls/s per
+        IP, shared)
 
         Args:
             orderCurrency: Coin of the order.
@@ -1109,8 +1109,8 @@ class NewCryptoLoan(Group):
     ) -> Reply[dict[str, Any]]:
         """Open orders of lenders at fixed rates, for those who borrow.
 
-        GET /v5/crypto-loan-fixed/supply-order-quote (public, always safe to repeat; 120 calls/s,
-        shared by all calls of the IP)
+        GET /v5/crypto-loan-fixed/supply-order-quote (public, always safe to repeat; 120 calls/s per
+        IP, shared)
 
         Args:
             orderCurrency: Coin of the order.

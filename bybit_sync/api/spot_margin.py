@@ -395,8 +395,8 @@ class SpotMargin(Group):
     ) -> Reply[dict[str, Any]]:
         """Collateral ratios per coin and tier.
 
-        GET /v5/spot-margin-trade/collateral (public, always safe to repeat; 120 calls/s, shared by
-        all calls of the IP)
+        GET /v5/spot-margin-trade/collateral (public, always safe to repeat; 120 calls/s per IP,
+        shared)
 
         Args:
             currency: Coin, upper case.
@@ -441,8 +441,7 @@ class SpotMargin(Group):
     ) -> Reply[dict[str, Any]]:
         """Borrow limits and interest per VIP level.
 
-        GET /v5/spot-margin-trade/data (public, always safe to repeat; 120 calls/s, shared by all
-        calls of the IP)
+        GET /v5/spot-margin-trade/data (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             vipLevel: VIP level; one of No VIP, VIP-1, VIP-2, VIP-3, VIP-4, VIP-5, VIP-Supreme,
@@ -957,8 +956,8 @@ class SpotMargin(Group):
     ) -> Reply[dict[str, Any]]:
         """Coins that classic spot margin may borrow.
 
-        GET /v5/spot-cross-margin-trade/borrow-token (public, always safe to repeat; 120 calls/s,
-        shared by all calls of the IP)
+        GET /v5/spot-cross-margin-trade/borrow-token (public, always safe to repeat; 120 calls/s per
+        IP, shared)
 
         Deprecated: classic-account margin; no doc page any more.
         """
@@ -1038,8 +1037,8 @@ class SpotMargin(Group):
     ) -> Reply[dict[str, Any]]:
         """Collateral coins of classic spot margin.
 
-        GET /v5/spot-cross-margin-trade/pledge-token (public, always safe to repeat; 120 calls/s,
-        shared by all calls of the IP)
+        GET /v5/spot-cross-margin-trade/pledge-token (public, always safe to repeat; 120 calls/s per
+        IP, shared)
 
         Deprecated: classic-account margin; no doc page any more.
         """

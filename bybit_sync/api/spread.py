@@ -251,8 +251,7 @@ class Spread(Group):
     ) -> Reply[dict[str, Any]]:
         """Trading rules of spread combinations.
 
-        GET /v5/spread/instrument (public, always safe to repeat; 120 calls/s, shared by all calls
-        of the IP)
+        GET /v5/spread/instrument (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             symbol: Spread combination name.
@@ -521,8 +520,7 @@ class Spread(Group):
     ) -> Reply[dict[str, Any]]:
         """Order book of a spread combination.
 
-        GET /v5/spread/orderbook (public, always safe to repeat; 120 calls/s, shared by all calls of
-        the IP)
+        GET /v5/spread/orderbook (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             symbol: Spread combination name.
@@ -546,8 +544,7 @@ class Spread(Group):
     ) -> Reply[dict[str, Any]]:
         """Most recent public trades of a spread combination.
 
-        GET /v5/spread/recent-trade (public, always safe to repeat; 120 calls/s, shared by all calls
-        of the IP)
+        GET /v5/spread/recent-trade (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             symbol: Spread combination name.
@@ -570,8 +567,7 @@ class Spread(Group):
     ) -> Reply[dict[str, Any]]:
         """Latest price, best bid and ask of a spread combination.
 
-        GET /v5/spread/tickers (public, always safe to repeat; 120 calls/s, shared by all calls of
-        the IP)
+        GET /v5/spread/tickers (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             symbol: Spread combination name.

@@ -547,10 +547,10 @@ class Trade(Group):
 
         Args:
             category: Product line; one of linear, option, spot, inverse.
-            request: Items of the batch; a list of dicts with symbol, and if wanted orderId,
-                orderLinkId, orderIv, triggerPrice, qty, price, tpslMode, takeProfit, stopLoss,
-                tpTriggerBy, slTriggerBy, triggerBy, tpLimitPrice, slLimitPrice, at most 20 for
-                option, 20 for inverse, 20 for linear, 10 for spot.
+            request: Items of the batch; at most 20 for option, 20 for inverse, 20 for linear, 10
+                for spot, a list of dicts with symbol, and if wanted orderId, orderLinkId, orderIv,
+                triggerPrice, qty, price, tpslMode, takeProfit, stopLoss, tpTriggerBy, slTriggerBy,
+                triggerBy, tpLimitPrice, slLimitPrice.
 
         https://bybit-exchange.github.io/docs/v5/order/batch-amend
         """
@@ -660,8 +660,8 @@ class Trade(Group):
 
         Args:
             category: Product line; one of linear, option, spot, inverse.
-            request: Items of the batch; a list of dicts with symbol, and if wanted orderId,
-                orderLinkId, at most 20 for option, 20 for inverse, 20 for linear, 10 for spot.
+            request: Items of the batch; at most 20 for option, 20 for inverse, 20 for linear, 10
+                for spot, a list of dicts with symbol, and if wanted orderId, orderLinkId.
 
         https://bybit-exchange.github.io/docs/v5/order/batch-cancel
         """
@@ -821,12 +821,12 @@ class Trade(Group):
 
         Args:
             category: Product line; one of linear, option, spot, inverse.
-            request: Items of the batch; a list of dicts with symbol, side, orderType and qty, and
-                if wanted isLeverage, marketUnit, price, triggerDirection, orderFilter,
-                triggerPrice, triggerBy, orderIv, timeInForce, positionIdx, orderLinkId, takeProfit,
-                stopLoss, tpTriggerBy, slTriggerBy, reduceOnly, closeOnTrigger, smpType, mmp,
-                tpslMode, tpLimitPrice, slLimitPrice, tpOrderType, slOrderType, at most 20 for
-                option, 20 for inverse, 20 for linear, 10 for spot.
+            request: Items of the batch; at most 20 for option, 20 for inverse, 20 for linear, 10
+                for spot, a list of dicts with symbol, side, orderType and qty, and if wanted
+                isLeverage, marketUnit, price, triggerDirection, orderFilter, triggerPrice,
+                triggerBy, orderIv, timeInForce, positionIdx, orderLinkId, takeProfit, stopLoss,
+                tpTriggerBy, slTriggerBy, reduceOnly, closeOnTrigger, smpType, mmp, tpslMode,
+                tpLimitPrice, slLimitPrice, tpOrderType, slOrderType.
 
         https://bybit-exchange.github.io/docs/v5/order/batch-place
         """

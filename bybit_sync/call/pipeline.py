@@ -297,7 +297,10 @@ class Call:
             body = pipeline.parser.parse(self.endpoint, answer)
         except BybitError as error:
             self._learn_from(error, answer)
-            raise
+            # An answer may echo the key or hold a new one, and a traceback that shows locals
+            # would show it: so this frame and those below forget it.
+            del answer
+            raise error.with_traceback(None)  # noqa: B904  (the same error, not a new one)
         pipeline.time.observe(body.get("time"), answer.elapsed, self.received_at)
         return Reply(
             body,

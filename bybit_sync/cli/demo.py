@@ -20,7 +20,7 @@ from bybit_sync.simulator import LocalExchange
 
 from .measure import Run, pool_line, table_of
 from .old_way import SessionPerRequest
-from .strategies import Step, Workers, read, read_account, trade
+from .strategies import Market, Step, Workers, find_markets, read, read_account, trade
 
 _ENVIRONMENTS = ("mainnet", "testnet", "demo", "demo-testnet")
 _OLD_WAY_TIMEOUT = 10.0
@@ -35,6 +35,7 @@ class _Stage:
     place: str
     exchange: LocalExchange | None
     ca_file: str
+    markets: list[Market]
 
 
 @click.command()
@@ -94,7 +95,7 @@ def _stage(environment: str | None, workers: int, latency: float) -> Iterator[_S
                 BybitClient(environment=environment, config=_config(workers))
             )
             step = read_account if client.has_credentials else read
-            yield _Stage(client, step, environment, None, "")
+            yield _Stage(client, step, environment, None, "", _markets(client, ""))
             return
         exchange = stack.enter_context(LocalExchange(latency=latency))
         ca_file = exchange.ca_file or ""
@@ -108,7 +109,13 @@ def _stage(environment: str | None, workers: int, latency: float) -> Iterator[_S
             )
         )
         place = f"a local exchange, {latency * 1000:g} ms of round trip"
-        yield _Stage(client, trade, place, exchange, ca_file)
+        yield _Stage(client, trade, place, exchange, ca_file, _markets(client, ca_file))
+
+
+def _markets(client: BybitClient, ca_file: str) -> list[Market]:
+    """The markets, asked for past the pool: what it opens is counted from nothing."""
+    with client.pipeline.over(SessionPerRequest(ca_file, _OLD_WAY_TIMEOUT)):
+        return find_markets(client)
 
 
 def _config(workers: int, ca_file: str = "") -> Config:
@@ -124,6 +131,7 @@ def _config(workers: int, ca_file: str = "") -> Config:
 def _old_way(run: Run, stage: _Stage, workers: int, seconds: float, errors: Console) -> None:
     run.name = "a session per request"
     transport = SessionPerRequest(stage.ca_file, _OLD_WAY_TIMEOUT)
+    before = _accepted(stage)
     try:
         with stage.client.pipeline.over(transport):
             _let_them_work(run, stage, workers, seconds, errors, pooled=False)
@@ -131,24 +139,32 @@ def _old_way(run: Run, stage: _Stage, workers: int, seconds: float, errors: Cons
         made = transport.set_ups
         run.connections, run.tls_handshakes = made.connections, made.tls_handshakes
         run.dns_lookups, run.set_up_seconds = made.dns_lookups, made.seconds
+        run.note_server(before, _accepted(stage))
 
 
 def _pooled(run: Run, stage: _Stage, workers: int, seconds: float, errors: Console) -> None:
     run.name = "pooled"
+    before = _accepted(stage)
+    stage.client.warm_up(workers)
     try:
         _let_them_work(run, stage, workers, seconds, errors, pooled=True)
     finally:
         pool = stage.client.pool_stats()
         run.connections, run.tls_handshakes = pool.created, pool.tls_handshakes
         run.dns_lookups, run.set_up_seconds = pool.dns_misses, pool.connect_seconds
+        run.note_server(before, _accepted(stage))
+
+
+def _accepted(stage: _Stage) -> int | None:
+    """How many connections the local exchange has accepted."""
+    return stage.exchange.connections.opened if stage.exchange is not None else None
 
 
 def _let_them_work(
     run: Run, stage: _Stage, workers: int, seconds: float, errors: Console, *, pooled: bool
 ) -> None:
     clock = stage.client.clock
-    accepted = stage.exchange.connections.opened if stage.exchange is not None else 0
-    crew = Workers(stage.client, stage.step, workers)
+    crew = Workers(stage.client, stage.step, stage.markets, workers)
     with stage.client.pipeline.hooks.watched(run.call_done), Live(console=errors) as live:
 
         def watch() -> None:
@@ -164,8 +180,6 @@ def _let_them_work(
             run.steps, run.errors = crew.steps, len(crew.errors)
             watch()
     _tell_errors(crew.errors, errors)
-    if stage.exchange is not None:
-        run.accepted_by_server = stage.exchange.connections.opened - accepted
 
 
 def _progress(run: Run, elapsed: float, seconds: float, pool: Any) -> Text:

@@ -48,6 +48,11 @@ class Run:
         if pool is not None:
             self.gauges.append(pool)
 
+    def note_server(self, before: int | None, after: int | None) -> None:
+        """Note how many connections the server has accepted meanwhile."""
+        if before is not None and after is not None:
+            self.accepted_by_server = after - before
+
     def figures(self) -> dict[str, Any]:
         """The run in numbers, for the table and for ``--json``."""
         calls = len(self.latencies)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import click
 
 from bybit_sync.simulator import Ready, Settings, SimulatorError, serve
@@ -40,8 +38,12 @@ def simulate(
     )
 
     def tell(ready: Ready) -> None:
-        forms: dict[str | None, Callable[[], str]] = {"json": ready.as_json, "env": ready.as_env}
-        click.echo(forms.get(form, ready.as_text)())
+        if form == "json":
+            click.echo(ready.as_json())
+        elif form == "env":
+            click.echo(ready.as_env())
+        else:
+            click.echo(ready.as_text())
         click.get_text_stream("stdout").flush()
         click.echo("running until Ctrl-C or SIGTERM", err=True)
 

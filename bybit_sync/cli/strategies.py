@@ -4,7 +4,7 @@ cancels it; without keys, or on a real environment, it only reads."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
@@ -14,18 +14,13 @@ from typing import Any
 from bybit_sync.client import BybitClient
 from bybit_sync.exceptions import BybitError
 
-_MARKETS = (
-    ("spot", "BTCUSDT", "0.01", "0.01"),
-    ("spot", "ETHUSDT", "0.01", "0.1"),
-    ("linear", "BTCUSDT", "0.1", "0.001"),
-    ("linear", "ETHUSDT", "0.01", "0.01"),
-)
-"""Category, symbol, tick, quantity; spot twice, because its order limit is twice the linear one."""
+_MARKETS = (("spot", "BTCUSDT"), ("spot", "ETHUSDT"), ("linear", "BTCUSDT"), ("linear", "ETHUSDT"))
+"""Two spot, two linear: the limits for orders are counted per category."""
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What one worker trades."""
+    """What one worker trades: where, in which steps of the price, and how much at once."""
 
     category: str
     symbol: str
@@ -33,10 +28,19 @@ class Market:
     qty: str
 
 
-def markets() -> Iterator[Market]:
-    """Markets for the workers, in turn, for ever."""
-    for category, symbol, tick, qty in cycle(_MARKETS):
-        yield Market(category, symbol, Decimal(tick), qty)
+def find_markets(client: BybitClient) -> list[Market]:
+    """The demo's markets, as the exchange describes them."""
+    return [_find_market(client, category, symbol) for category, symbol in _MARKETS]
+
+
+def _find_market(client: BybitClient, category: str, symbol: str) -> Market:
+    reply = client.market.get_instruments_info(category=category, symbol=symbol)  # type: ignore[arg-type]
+    row = reply.result["list"][0]
+    lots = row["lotSizeFilter"]
+    # 20 % below the market, an order must still be worth the least that is allowed.
+    enough = Decimal("0.01") if symbol == "BTCUSDT" else Decimal("0.1")
+    qty = max(Decimal(lots["minOrderQty"]), enough)
+    return Market(category, symbol, Decimal(row["priceFilter"]["tickSize"]), str(qty))
 
 
 def trade(client: BybitClient, market: Market) -> None:
@@ -91,6 +95,7 @@ class Workers:
 
     client: BybitClient
     step: Step
+    markets: list[Market]
     count: int
     stop: threading.Event = field(default_factory=threading.Event)
     errors: list[BybitError] = field(default_factory=list)
@@ -102,8 +107,8 @@ class Workers:
         clock = self.client.clock
         end = clock.monotonic() + seconds
         with ThreadPoolExecutor(self.count, thread_name_prefix="strategy") as threads:
-            markets_in_turn = markets()
-            running = [threads.submit(self._work, next(markets_in_turn)) for _ in range(self.count)]
+            turns = cycle(self.markets)
+            running = [threads.submit(self._work, next(turns)) for _ in range(self.count)]
             try:
                 while clock.monotonic() < end and any(not future.done() for future in running):
                     wait(running, timeout=every)

@@ -16,9 +16,10 @@ from bybit_sync.exceptions import ConfigError
 from .checks import quoted
 from .lines import KeyLines
 
-_LARGEST = 64 * 1024
+_LARGEST = 48 * 1024
 """Bytes. The parser takes quadratic time over some texts: half a minute for one MiB of escapes,
-a tenth of a second for this much. Every key with every endpoint's limit fits in half of it."""
+less than a tenth of a second for this much. Every key, with a limit for every endpoint, is half
+as long."""
 
 _REASONS = {
     "Duplicate keys!": "the key is given twice",
@@ -118,6 +119,8 @@ def _decode(data: bytes, source: str) -> str:
 def _parse(text: str, lines: KeyLines, source: str) -> dict[str, Any]:
     import toml  # here, because a client without a file needs none of it
 
+    if lines.overloaded is not None:
+        raise ConfigError(_placed("too many lists", lines.overloaded, lines, source))
     try:
         return toml.loads(text)
     except Exception as error:  # it lets IndexError and others out as well
@@ -131,7 +134,10 @@ def _syntax_fault(message: str, line: int | None, lines: KeyLines, source: str) 
         (ours for theirs, ours in _REASONS.items() if message.startswith(theirs)),
         "this is not valid TOML",
     )
-    where = source if line is None else f"{source}:{line}"
-    name = ".".join(lines.at(line)) if line is not None else ""
+    return f"{source}: {reason}" if line is None else _placed(reason, line, lines, source)
+
+
+def _placed(reason: str, line: int, lines: KeyLines, source: str) -> str:
+    name = ".".join(lines.at(line))
     name = name if name.isprintable() else repr(name)
-    return f"{where}: {name}: {reason}" if name else f"{where}: {reason}"
+    return f"{source}:{line}: {name}: {reason}" if name else f"{source}:{line}: {reason}"

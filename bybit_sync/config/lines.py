@@ -11,13 +11,19 @@ _NAME = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _HEADER = re.compile(rf"\s*\[\[?\s*(?P<name>{_NAME})\s*\]")
 _KEY = re.compile(rf"\s*(?P<name>{_NAME})\s*=(?P<value>.*)")
 _PARTS = re.compile(_PART)
+_MOST_LISTS = 20
 _LONG_QUOTE = re.compile(r"\"\"\"|'''")
 
 
 class KeyLines:
-    """The line of every table and key, by its path; the first one where there are several."""
+    """The line of every table and key, by its path; the first one where there are several.
+
+    ``overloaded`` is the line on which the text has opened more lists than a config has any use
+    for, or None. The parser takes seconds over some of them.
+    """
 
     def __init__(self, text: str) -> None:
+        self.overloaded: int | None = None
         self._lines: dict[Path, int] = {}
         self._paths: dict[int, Path] = {}
         self._scan(text)
@@ -36,15 +42,20 @@ class KeyLines:
     def _scan(self, text: str) -> None:
         table: Path = ()
         closing = ""  # the quotes that end the text of several lines in which we are
+        lists = 0
         for number, line in enumerate(text.split("\n"), start=1):
             if closing:
                 closing = "" if closing in line else closing
             elif header := _HEADER.match(line):
                 table = _split(header["name"])
                 self._note(table, number)
+                continue
             elif key := _KEY.match(line):
                 self._note((*table, *_split(key["name"])), number)
                 closing = _left_open(key["value"])
+            lists += 0 if line.lstrip().startswith("#") else line.count("[")
+            if lists > _MOST_LISTS and self.overloaded is None:
+                self.overloaded = number
 
     def _note(self, path: Path, line: int) -> None:
         self._lines.setdefault(path, line)

@@ -102,28 +102,34 @@ class SlotPool(urllib3.HTTPConnectionPool):
         self, method: str, head: bytes, body: bytes, budget: Budget, *, fresh: bool = False
     ) -> wire.RawAnswer:
         lease, conn = self.checkout(budget, fresh=fresh)
-        why = "error"
+        why = self._verdict(keep_alive=True)
         try:
-            answer = wire.exchange(conn, head, body, budget)
-            why = self._verdict(answer.keep_alive)
-        except BybitError:
-            raise
+            # What `sign` raises is not the connection's fault, and comes out as it is.
+            head = wire.signed(head, budget)
+            why = "error"
+            answer = self._over(conn, method, head, body, budget)
+            why = self._verdict(keep_alive=answer.keep_alive)
+            return answer
+        finally:
+            self.checkin(lease, conn, why)
+
+    def _over(
+        self, conn: PooledConnection, method: str, head: bytes, body: bytes, budget: Budget
+    ) -> wire.RawAnswer:
+        try:
+            return wire.exchange(conn, head, body, budget, bodiless=method == "HEAD")
         except (OSError, AnswerFaultError) as error:
             if self._is_dead_reuse(method, error, budget):
                 self._slots.condemn(self.slot_host, conn.idle_since)
                 raise _DeadConnectionError(str(error)) from error
             raise budget.fault(error, self.host_name) from error
-        else:
-            return answer
-        finally:
-            self.checkin(lease, conn, why)
 
     def _is_dead_reuse(self, method: str, error: Exception, budget: Budget) -> bool:
         if not budget.reused or budget.answered or isinstance(error, TimeoutError):
             return False
         return not budget.written or method in _REPEATABLE
 
-    def _verdict(self, keep_alive: bool) -> str:
+    def _verdict(self, *, keep_alive: bool) -> str:
         """Why the connection has to go after a good answer, or ""."""
         if self._dialer.config.force_close:
             return "forced"
@@ -242,7 +248,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
             fields["Connection"] = "close"
         if isinstance(body, str):
             body = body.encode("utf-8")
-        if budget.stream or chunked or method == "HEAD" or not isinstance(body, bytes | None):
+        if budget.stream or chunked or not isinstance(body, bytes | None):
             return self._stream(method, url, body, fields, budget, chunked=chunked)
         head = wire.request_head(method, url, self.host_header, fields)
         answer = self.exchange(method, head, body or b"", budget)
@@ -274,8 +280,6 @@ class SlotPool(urllib3.HTTPConnectionPool):
         lease, conn = self.checkout(budget)
         try:
             budget.start_writing()
-            if budget.sign is not None:
-                fields.update(budget.sign())
             response = self._make_request(
                 conn,  # type: ignore[arg-type]
                 method,

@@ -11,6 +11,7 @@ from requests.adapters import HTTPAdapter
 
 from bybit_sync.clock import Deadline
 from bybit_sync.exceptions import (
+    AnswerTooLargeError,
     BadAnswerError,
     ConnectError,
     ConnectionLostError,
@@ -112,6 +113,9 @@ class PooledSession:
             content = wire.decompress(raw, self._max_answer_bytes)
         except AnswerFaultError as error:
             raise budget.fault(error, pool.host_name) from error
+        except AnswerTooLargeError as error:
+            error.effect_unknown = budget.written
+            raise
         return Answer(raw.status, Headers(raw.headers), content, elapsed)
 
     def _pool(self, base: str) -> SlotPool:

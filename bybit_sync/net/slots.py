@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .connection import PooledConnection
     from .pool import SlotPool
 
-Closing = tuple["PooledConnection", str]
-"""A connection to be closed outside the lock, and why."""
+Closing = tuple["Host", "PooledConnection"]
+"""A connection to be closed outside the lock, and whose it was."""
 
 
 class Host:
@@ -96,7 +96,8 @@ class Lease:
         self.token = object()
 
     def __del__(self) -> None:
-        if self.token in self.host.active:
+        token = getattr(self, "token", None)  # None after an interrupt inside __init__
+        if token is not None and token in self.host.active:
             self._slots.abandon(self)
 
 
@@ -158,19 +159,26 @@ class Slots:
         host = pool.slot_host
         lease = Lease(self, host, pool)
         waiter: _Waiter | None = None
+        conn: PooledConnection | None = None
         victims: list[Closing] = []
-        with self._lock:
-            self._check_open()
-            if self._lost:
-                victims += self._bury_the_lost()
-            taken = not host.waiting and self._take(lease, victims)
-            if not taken:
-                waiter = self._join_queue(host, lease)
-            conn = self._pop_idle(pool) if taken else None
-            if conn is not None:
-                host.reused += 1
-        close_all(victims)
-        return (lease, conn) if waiter is None else self._wait(waiter, deadline)
+        try:
+            with self._lock:
+                self._check_open()
+                if self._lost:
+                    self._bury_the_lost()
+                if host.waiting or not self._take(lease, victims):
+                    waiter = self._join_queue(host, lease)
+                else:
+                    conn = self._pop_idle(pool)
+                    host.reused += conn is not None
+            if waiter is not None:
+                conn, victims = self._wait(waiter, deadline)
+            # Closed before the caller opens one in its place, or there were one too many.
+            close_all(victims)
+        except BaseException:
+            self._withdraw(lease, waiter.conn if waiter is not None else conn)
+            raise
+        return lease, conn
 
     def try_acquire(self, pool: SlotPool) -> tuple[Lease, PooledConnection | None] | None:
         """As `acquire`, or None where a caller would have to queue."""
@@ -181,6 +189,7 @@ class Slots:
             self._check_open()
             taken = not host.waiting and self._take(lease, victims)
             conn = self._pop_idle(pool) if taken else None
+        self._settle()
         close_all(victims)
         return (lease, conn) if taken else None
 
@@ -204,7 +213,7 @@ class Slots:
             return True
         if victim is None:
             return False
-        victims.append((victim, "evicted"))
+        victims.append((host, victim))
         host.active.add(lease.token)
         return True
 
@@ -241,26 +250,22 @@ class Slots:
         self._queued[host] = None
         return waiter
 
-    def _wait(self, waiter: _Waiter, deadline: Deadline) -> tuple[Lease, PooledConnection | None]:
+    def _wait(
+        self, waiter: _Waiter, deadline: Deadline
+    ) -> tuple[PooledConnection | None, list[Closing]]:
+        """What was handed over, and what must be closed for it."""
+        self._settle()
         started = self._clock.monotonic()
-        try:
-            self._clock.acquire(waiter.gate, deadline.remaining())
-        except BaseException:
-            self._leave_queue(waiter)
-            raise
+        self._clock.acquire(waiter.gate, deadline.remaining())
         waited = self._clock.monotonic() - started
         host = waiter.lease.host
         with self._lock:
             self._waits.observe(waited)
             host.wait_seconds_max = max(host.wait_seconds_max, waited)
-            granted, refused = waiter.granted, waiter.refused
-            if granted:
+            if waiter.granted:
                 host.reused += waiter.conn is not None
-            else:
-                self._forget(waiter)
-        if granted:
-            return waiter.lease, waiter.conn
-        if refused:
+                return waiter.conn, waiter.victims
+        if waiter.refused:
             raise ClientClosedError("the connection pool was closed while this call waited")
         raise PoolTimeoutError(
             f"all {self._config.limit_per_host} connections to {host.name} stayed busy "
@@ -268,14 +273,14 @@ class Slots:
             phase="pool",
         )
 
-    def _leave_queue(self, waiter: _Waiter) -> None:
-        """Give up waiting; what was handed over in the same moment goes to the next caller."""
+    def _withdraw(self, lease: Lease, conn: PooledConnection | None) -> None:
+        """Leave, wherever the caller stands; what was handed over in the same moment goes to
+        the next one."""
+        host = lease.host
         with self._lock:
-            granted = waiter.granted
-            if not granted:
+            for waiter in [w for w in host.waiting if w.lease is lease]:
                 self._forget(waiter)
-        if granted:
-            self.release(waiter.lease, waiter.conn)
+        self.release(lease, conn, "")
 
     def _forget(self, waiter: _Waiter) -> None:
         host = waiter.lease.host
@@ -284,12 +289,12 @@ class Slots:
         if not host.waiting:
             self._queued.pop(host, None)
 
-    def _serve(self, victims: list[Closing]) -> None:
+    def _serve(self) -> None:
         """Hand what is free to the callers who have waited longest and can use it."""
         while self._queued:
             for host in sorted(self._queued, key=lambda h: h.waiting[0].turn):
                 waiter = host.waiting[0]
-                if self._take(waiter.lease, victims):
+                if self._take(waiter.lease, waiter.victims):
                     waiter.conn = self._pop_idle(waiter.lease.pool)
                     waiter.granted = True
                     self._forget(waiter)
@@ -306,48 +311,51 @@ class Slots:
         Without one, `why` says for what reason the connection was closed; "" where none was open.
         """
         host = lease.host
-        victims: list[Closing] = []
         with self._lock:
             if lease.token not in host.active:
                 return
-            if conn is not None and (self._closed or lease.pool.is_closed):
-                victims.append((conn, "shutdown"))
-                conn, why = None, "shutdown"
-            host.active.discard(lease.token)
-            if conn is not None:
-                conn.idle_since = self._clock.monotonic()
-                lease.pool.idle.append(conn)
-            elif why:
-                host.closed[why] += 1
-            if self._queued:
-                self._serve(victims)
-        close_all(victims)
-        if conn is not None:
+            is_doomed = conn is not None and (self._closed or lease.pool.is_closed)
+            if not is_doomed:
+                self._return(lease, conn, why)
+        if self._lost:
+            self._settle()
+        if is_doomed and conn is not None:
+            conn.close()
+            self.release(lease, None, "shutdown")
+        elif conn is not None:
             self._on_idle()
 
-    def abandon(self, lease: Lease) -> None:
-        """Take back a slot whose owner has vanished.
+    def _return(self, lease: Lease, conn: PooledConnection | None, why: str) -> None:
+        lease.host.active.discard(lease.token)
+        if conn is not None:
+            conn.idle_since = self._clock.monotonic()
+            lease.pool.idle.append(conn)
+        elif why:
+            lease.host.closed[why] += 1
+        if self._queued:
+            self._serve()
 
-        Runs inside the collector, perhaps in a thread that holds the lock: so it only takes the
-        lock if that is free, and else leaves the slot to whoever comes next (the keeper does).
-        """
+    def abandon(self, lease: Lease) -> None:
+        """Take back a slot whose owner has vanished; runs inside the collector."""
         self._lost.append((lease.host, lease.token))
-        if self._lock.acquire(blocking=False):
+        self._settle()
+
+    def _settle(self) -> None:
+        """Bury the lost, unless the lock is taken, perhaps by this very thread, into which the
+        collector has come: then whoever holds it does so when he lets go."""
+        while self._lost and self._lock.acquire(blocking=False):
             try:
-                victims = self._bury_the_lost()
+                self._bury_the_lost()
             finally:
                 self._lock.release()
-            close_all(victims)
 
-    def _bury_the_lost(self) -> list[Closing]:
-        victims: list[Closing] = []
+    def _bury_the_lost(self) -> None:
         while self._lost:
             host, token = self._lost.popleft()
             if token in host.active:
                 host.active.discard(token)
                 host.closed["abandoned"] += 1
-        self._serve(victims)
-        return victims
+        self._serve()
 
     # --- sweeping -------------------------------------------------------------------------
 
@@ -360,13 +368,23 @@ class Slots:
         """Close every idle connection for which `verdict` gives a reason; returns how many."""
         victims: list[Closing] = []
         with self._lock:
-            victims += self._bury_the_lost() if self._lost else []
+            self._bury_the_lost()
             for host in self._hosts.values():
                 for pool in host.pools:
                     victims += self._sort_out(host, pool, verdict)
-            self._serve(victims)
-        close_all(victims)
+        self._close_apart(victims)
         return len(victims)
+
+    def _close_apart(self, victims: list[Closing]) -> None:
+        """Close what was sorted out; its room is free only when its sockets are closed."""
+        try:
+            close_all(victims)
+        finally:
+            with self._lock:
+                for host, _ in victims:
+                    host.closing -= 1
+                self._serve()
+            self._settle()
 
     def _sort_out(
         self, host: Host, pool: SlotPool, verdict: Callable[[PooledConnection], str]
@@ -375,7 +393,8 @@ class Slots:
         for conn, why in found:
             pool.idle.remove(conn)
             host.closed[why] += 1
-        return found
+            host.closing += 1
+        return [(host, conn) for conn, _ in found]
 
     def condemn(self, host: Host, idle_since: float) -> None:
         """Close the connections to a host that have been idle for as long as one found dead."""
@@ -411,18 +430,18 @@ class Slots:
         limit = self._config.limit_per_host
         with self._lock:
             hosts = {name: host.stats(limit) for name, host in self._hosts.items()}
-            return hosts, self._waits.snapshot()
+            waits = self._waits.snapshot()
+        self._settle()
+        return hosts, waits
 
     def forget_pool(self, pool: SlotPool) -> None:
         """Close a pool's idle connections and stop counting it."""
-        victims: list[Closing] = []
         with self._lock:
             host = pool.slot_host
-            victims += self._sort_out(host, pool, lambda conn: "shutdown")
+            victims = self._sort_out(host, pool, lambda conn: "shutdown")
             if pool in host.pools:
                 host.pools.remove(pool)
-            self._serve(victims)
-        close_all(victims)
+        self._close_apart(victims)
 
     def close(self) -> None:
         """Refuse new callers, turn away the waiting ones, close what is idle."""
@@ -448,6 +467,7 @@ class Slots:
         for host in self._hosts.values():
             host.active.clear()
             host.waiting.clear()
+            host.closing = 0
             for pool in host.pools:
                 pool.is_closed = True
                 while pool.idle:
@@ -457,5 +477,5 @@ class Slots:
 
 def close_all(victims: list[Closing]) -> None:
     """Close these connections, outside every lock."""
-    for conn, _ in victims:
+    for _, conn in victims:
         conn.close()

@@ -50,6 +50,13 @@ class TimedSSLSocket(ssl.SSLSocket):
 
     budget: Budget | None = None
 
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:  # `ssl` itself closes after errors, but not after Ctrl-C
+            self.close()
+            raise
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.budget is not None:
             self.settimeout(self.budget.patience())

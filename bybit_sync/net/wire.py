@@ -21,6 +21,7 @@ _READ_BYTES = 65_536
 _MAX_HEAD_BYTES = 65_536
 _MAX_HEADERS = 256
 _NO_BODY = (204, 304)
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 class RawAnswer:
@@ -48,7 +49,7 @@ class RawAnswer:
 class _Parser:
     """Collects what llhttp finds. Faults are noted, not raised: llhttp would hide their class."""
 
-    def __init__(self, max_bytes: int | None) -> None:
+    def __init__(self, max_bytes: int | None, *, bodiless: bool) -> None:
         self.headers: list[tuple[bytes, bytes]] = []
         self.chunks: list[bytes] = []
         self.size = 0
@@ -61,6 +62,8 @@ class _Parser:
         self.extra = False
         self.fault: Exception | None = None
         self._max_bytes = max_bytes
+        self._bodiless = bodiless
+        self._head_size = 0
         self.llhttp = httptools.HttpResponseParser(self)
 
     def on_message_begin(self) -> None:
@@ -74,6 +77,11 @@ class _Parser:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.done:
             return
+        self._head_size += len(name) + len(value)
+        if self._head_size > _MAX_HEAD_BYTES:
+            self.fault = AnswerFaultError(f"headers of more than {_MAX_HEAD_BYTES} bytes")
+        if self.head_done:  # a trailer: it comes too late to say anything about the body
+            return
         self.headers.append((name, value))
         if len(self.headers) > _MAX_HEADERS:
             self.fault = AnswerFaultError(f"more than {_MAX_HEADERS} headers")
@@ -83,6 +91,11 @@ class _Parser:
             return
         self.status = self.llhttp.get_status_code()
         self.head_done = True
+        self.keep_alive = self.llhttp.should_keep_alive()
+        if self._bodiless or self.status in _NO_BODY:
+            # Complete as it stands, whatever length it names; llhttp would wait for the body.
+            self.done = self.framed = True
+            return
         length: bytes | None = None
         for name, value in self.headers:
             lower = name.lower()
@@ -93,10 +106,10 @@ class _Parser:
         if length is not None:
             self.framed = True
             self._check_size(int(length) if length.strip().isdigit() else 0)
-        self.keep_alive = self.llhttp.should_keep_alive()
 
     def on_body(self, data: bytes) -> None:
         if self.done:
+            self.extra = True
             return
         self.chunks.append(data)
         self.size += len(data)
@@ -113,7 +126,8 @@ class _Parser:
     def _check_size(self, size: int) -> None:
         if self._max_bytes is not None and size > self._max_bytes:
             self.fault = AnswerTooLargeError(
-                f"the answer has {size} bytes or more; max_answer_bytes is {self._max_bytes}"
+                f"the answer has {size} bytes or more; max_answer_bytes is {self._max_bytes}",
+                effect_unknown=True,
             )
 
     def answer(self) -> RawAnswer:
@@ -128,23 +142,28 @@ class _Parser:
         )
 
 
-def exchange(conn: PooledConnection, head: bytes, body: bytes, budget: Budget) -> RawAnswer:
+def signed(head: bytes, budget: Budget) -> bytes:
+    """Request line and headers with what ``budget.sign`` adds, now that a connection is in hand."""
+    budget.start_writing()
+    return head if budget.sign is None else head + encode_headers(budget.sign())
+
+
+def exchange(
+    conn: PooledConnection, head: bytes, body: bytes, budget: Budget, *, bodiless: bool = False
+) -> RawAnswer:
     """Send a request and read its answer to the end.
 
-    `head` is the request line and headers without the closing empty line: what ``budget.sign``
-    returns is added now, when the connection is in hand.
+    `head` is the request line and headers without the closing empty line. An answer to HEAD is
+    `bodiless`: it ends with its headers.
 
     Raises:
         TimeoutError, OSError, AnswerFaultError, AnswerTooLargeError: mapped by the pool.
     """
-    budget.start_writing()
-    if budget.sign is not None:
-        head += encode_headers(budget.sign())
     try:
         _write(conn.sock, head + b"\r\n" + body, budget)
-    except (BrokenPipeError, ConnectionResetError) as error:
-        return _early_answer(conn, budget, error)
-    return _read(conn.sock, budget)
+    except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
+        return _early_answer(conn, budget, error, bodiless)
+    return _read(conn.sock, budget, bodiless)
 
 
 def _write(sock: Any, data: bytes, budget: Budget) -> None:
@@ -161,21 +180,23 @@ def _write(sock: Any, data: bytes, budget: Budget) -> None:
         rest = rest[sock.send(rest[:_RECORD_BYTES]) :]
 
 
-def _early_answer(conn: PooledConnection, budget: Budget, error: OSError) -> RawAnswer:
+def _early_answer(
+    conn: PooledConnection, budget: Budget, error: OSError, bodiless: bool
+) -> RawAnswer:
     """A server may refuse a request before it has read all of it, and close: its answer counts."""
     if not budget.written:
         raise error
     try:
-        answer = _read(conn.sock, budget)
+        answer = _read(conn.sock, budget, bodiless)
     except (OSError, AnswerFaultError):
         raise error from None
     answer.keep_alive = False
     return answer
 
 
-def _read(sock: Any, budget: Budget) -> RawAnswer:
+def _read(sock: Any, budget: Budget, bodiless: bool) -> RawAnswer:
     budget.phase = "read"
-    parser = _Parser(budget.max_bytes)
+    parser = _Parser(budget.max_bytes, bodiless=bodiless)
     feed = parser.llhttp.feed_data
     head_bytes = 0
     while not parser.done:
@@ -263,9 +284,13 @@ def _inflate(data: bytes, coding: bytes, max_bytes: int | None) -> bytes:
     engine = zlib.decompressobj(-zlib.MAX_WBITS if raw else 47)
     out = engine.decompress(data, 0 if max_bytes is None else max_bytes + 1)
     if max_bytes is not None and len(out) > max_bytes:
-        raise AnswerTooLargeError(f"the answer inflates to more than {max_bytes} bytes")
+        raise AnswerTooLargeError(
+            f"the answer inflates to more than {max_bytes} bytes", effect_unknown=True
+        )
     if not engine.eof:
         raise AnswerFaultError("the compressed answer is cut short")
+    if engine.unused_data.startswith(_GZIP_MAGIC):
+        raise AnswerFaultError("the compressed answer goes on in a second gzip member")
     return out
 
 

@@ -26,6 +26,11 @@ class Faults:
         """How often it really happened, ever: of one kind, on one path, or altogether."""
         return int(self._admin.get("/faults/count", kind=kind, path=path))
 
+    def counts(self) -> list[dict[str, Any]]:
+        """The same in rows: ``kind``, ``path`` ("" for a connection), ``count``."""
+        counts: list[dict[str, Any]] = self._admin.get("/faults/counts")
+        return counts
+
     def waiting(self) -> list[dict[str, Any]]:
         """What has yet to happen."""
         waiting: list[dict[str, Any]] = self._admin.get("/faults")

@@ -50,7 +50,7 @@ class Orders(LiveRows):
 
 
 class Requests(LiveRows):
-    """What arrived, oldest first: the last 20,000; `count` knows of all.
+    """What arrived, oldest first: the last 10,000; `count` knows of all.
 
     Each row has ``method``, ``path``, ``query``, ``body``, ``headers`` (lower case, secrets
     starred), ``connection``, ``uid``, ``status``, ``ret_code``, ``fault``, ``time`` (ms).

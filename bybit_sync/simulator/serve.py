@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .errors import SimulatorError
@@ -32,10 +33,19 @@ def serve(
         from .server.run import run
     except ModuleNotFoundError as error:
         raise SimulatorError(f"{EXTRA} ({error.name} is missing)") from error
-    place = Path(directory) if directory is not None else Path(tempfile.mkdtemp(prefix="bybit-"))
-    try:
-        run(settings, place, ready, child=child)
-    except OSError as error:
-        raise SimulatorError(f"the exchange cannot run: {error}") from error
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    with _place(directory) as place:
+        try:
+            run(settings, place, ready, child=child)
+        except OSError as error:
+            raise SimulatorError(f"the exchange cannot run: {error}") from error
+
+
+@contextlib.contextmanager
+def _place(directory: str | None) -> Iterator[Path]:
+    if directory is None:
+        with tempfile.TemporaryDirectory(prefix="bybit-exchange-") as own:
+            yield Path(own)
+        return
+    yield Path(directory)
+    # Only after an end in order: the log of a failure is for the parent to read.
+    shutil.rmtree(directory, ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,7 +65,6 @@ class Seen:
     def __init__(self, exchange: LocalExchange) -> None:
         self._exchange = exchange
         self._before = exchange.requests.count()
-        self._orders_before = len(exchange.orders)
 
     def count(self) -> int:
         """How many requests."""
@@ -79,9 +79,15 @@ class Seen:
         """Where they went, oldest first."""
         return [row["path"] for row in self.rows()]
 
-    def orders(self) -> list[dict[str, Any]]:
-        """The orders that were accepted."""
-        return self._exchange.orders[self._orders_before :]
+
+def orders_named(exchange: LocalExchange, orderLinkId: str) -> list[dict[str, Any]]:
+    """Every order that was ever accepted under this name, whoever placed it."""
+    return [order for order in exchange.orders if order["orderLinkId"] == orderLinkId]
+
+
+def new_name() -> str:
+    """An orderLinkId that no test has used."""
+    return f"test-{uuid.uuid4().hex[:24]}"
 
 
 def is_at_rest(client: BybitClient) -> bool:

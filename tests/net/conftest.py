@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +14,7 @@ import trustme
 
 from bybit_sync.config import ConnectionPoolConfig, TcpKeepaliveConfig, TlsConfig
 from bybit_sync.net.adapter import PooledAdapter
+from bybit_sync.net.connection import PooledConnection
 from bybit_sync.net.session import PooledSession
 
 from .servers import Script, Server
@@ -88,6 +91,44 @@ def make_session(make_adapter: Callable[..., PooledAdapter]) -> Iterator[MakeSes
     yield make
     for session in sessions:
         session.close()
+
+
+class SocketTally:
+    """Counts the sockets of pooled connections where they are opened and closed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.now = 0
+        self.peak = 0
+
+    def add(self, number: int) -> None:
+        with self._lock:
+            self.now += number
+            self.peak = max(self.peak, self.now)
+
+
+@pytest.fixture
+def tally(monkeypatch: pytest.MonkeyPatch) -> SocketTally:
+    """How many sockets the pools have open, and had at most: a server hears of a close later."""
+    tally = SocketTally()
+    opened, closed = PooledConnection._new_conn, PooledConnection.close
+
+    def _new_conn(self: PooledConnection) -> socket.socket:
+        tally.add(1)
+        try:
+            return opened(self)
+        except BaseException:
+            tally.add(-1)
+            raise
+
+    def close(self: PooledConnection) -> None:
+        is_open = self.sock is not None
+        closed(self)
+        tally.add(-1 if is_open else 0)
+
+    monkeypatch.setattr(PooledConnection, "_new_conn", _new_conn)
+    monkeypatch.setattr(PooledConnection, "close", close)
+    return tally
 
 
 @pytest.fixture

@@ -85,7 +85,8 @@ class Peer:
 
     def _chunks(self) -> Iterator[bytes]:
         while True:
-            self._fill_until(b"\r\n")
+            if not self._fill_until(b"\r\n"):
+                return
             size, _, self._buffer = self._buffer.partition(b"\r\n")
             chunk = self._take(int(size, 16))
             self._take(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import warnings
 from collections import Counter
@@ -13,7 +14,7 @@ from bybit_sync.exceptions import PoolFullError
 from bybit_sync.net.session import PooledSession
 
 from . import servers
-from .conftest import MakeSession, Serve
+from .conftest import MakeSession, Serve, SocketTally, Trust
 from .servers import Peer, connections_in_kernel
 from .tools import Crew, eventually, failure, send
 
@@ -23,13 +24,13 @@ def test_a_hundred_threads_share_ten_connections_evenly(
 ) -> None:
     session = make_session(limit_per_host=10)
     server = serve(servers.answering(after=0.002))
-    done: Counter[str] = Counter()
+    done: Counter[int] = Counter()
     stop = threading.Event()
 
     def work() -> None:
         while not stop.is_set():
             send(session, server.url)
-            done[threading.current_thread().native_id] += 1  # one thread per key
+            done[threading.get_ident()] += 1
 
     with Crew() as crew:
         crew.start(work, times=100)
@@ -65,7 +66,7 @@ def test_the_limit_holds_over_all_hosts(make_session: MakeSession, serve: Serve)
 
     with Crew() as crew:
         for url in urls:
-            crew.start(lambda url=url: send(session, url), times=8)
+            crew.start(functools.partial(send, session, url), times=8)
         eventually(lambda: session.adapter.stats().waiting == 22)
         eventually(lambda: sum(server.open for server in hosts) == 10)
         stats = session.adapter.stats()
@@ -135,26 +136,43 @@ def test_one_hung_host_leaves_the_other_its_full_share(
 
 
 def test_a_host_is_counted_once_whatever_verify_says(
-    make_session: MakeSession, serve: Serve, trust
+    make_session: MakeSession, serve: Serve, trust: Trust, tally: SocketTally
 ) -> None:
     session = make_session(limit_per_host=2)
-    plain = session.session
-    server = serve(servers.answering(after=0.02))
+    server = serve(servers.answering(after=0.005))
 
-    def get(verify) -> None:
-        for _ in range(3):
-            assert plain.get(server.url, verify=verify).ok
+    def get(verify: bool | str) -> None:
+        for _ in range(5):
+            assert session.session.get(server.url, verify=verify).ok
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
         with Crew() as crew:
             for verify in (True, False, trust.ca_file):
-                crew.start(lambda verify=verify: get(verify), times=3)
+                crew.start(functools.partial(get, verify), times=3)
 
-    assert server.peak <= 2
+    assert tally.peak == 2
     stats = session.adapter.stats()
     assert list(stats.hosts) == [f"127.0.0.1:{server.port}"]
-    assert stats.idle <= 2
+    assert stats.idle == tally.now <= 2
+
+
+def test_many_callers_of_many_hosts_never_open_a_socket_too_many(
+    make_session: MakeSession, serve: Serve, tally: SocketTally
+) -> None:
+    session = make_session(limit=4, limit_per_host=2, total_timeout=20.0)
+    urls = [serve(servers.answering(), tls=False).url for _ in range(5)]
+
+    def work(first: int) -> None:
+        for turn in range(40):
+            send(session, urls[(first + turn) % 5])
+
+    with Crew() as crew:
+        for first in range(12):
+            crew.start(functools.partial(work, first))
+
+    assert tally.peak == 4
+    assert session.adapter.stats().idle == tally.now <= 4
 
 
 def test_waiting_callers_are_served_in_the_order_in_which_they_came(
@@ -167,7 +185,7 @@ def test_waiting_callers_are_served_in_the_order_in_which_they_came(
 
     with Crew() as crew:
         for index, name in enumerate(names):
-            crew.start(lambda name=name: send(session, server.url, target=name))
+            crew.start(functools.partial(send, session, server.url, target=name))
             eventually(lambda index=index: session.adapter.stats().waiting == index)
         gate.open()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import orjson
 from bybit_sync.call.pipeline import Pipeline
 from bybit_sync.call.records import Endpoint, Limit, Param
 from bybit_sync.call.sign import HmacSigner
-from bybit_sync.clock import Clock, Deadline
+from bybit_sync.clock import Deadline
 from bybit_sync.config import Config
 from bybit_sync.net.answer import Answer, HeaderBlock, Headers
 from tests.conftest import FakeClock
@@ -166,9 +166,7 @@ class FakeTransport:
         return act(request) if callable(act) else act
 
 
-def pipeline(
-    transport: FakeTransport, *, keys: bool = True, clock: Clock | None = None, **tables: Any
-) -> Pipeline:
+def pipeline(transport: FakeTransport, *, keys: bool = True, **tables: Any) -> Pipeline:
     """A pipeline over a fake transport, with keys unless told otherwise."""
     signer = HmacSigner(API_KEY, SECRET.encode()) if keys else None
     return Pipeline(
@@ -176,10 +174,5 @@ def pipeline(
         Config(**tables),
         base_url=BASE,
         signer=signer,
-        clock=clock or transport.clock,
+        clock=transport.clock,
     )
-
-
-def names(things: Iterable[Any]) -> list[str]:
-    """The class names of things, for comparing errors."""
-    return [type(thing).__name__ for thing in things]

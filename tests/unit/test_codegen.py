@@ -24,7 +24,9 @@ def groups() -> tuple[GroupRow, ...]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the generated package that a test may spoil."""
-    return Path(shutil.copytree(API, tmp_path / "api", ignore=shutil.ignore_patterns("__pycache__")))
+    return Path(
+        shutil.copytree(API, tmp_path / "api", ignore=shutil.ignore_patterns("__pycache__"))
+    )
 
 
 def test_the_tree_is_what_the_spec_makes(groups):
@@ -136,7 +138,17 @@ def test_the_files_are_laid_out_as_ruff_would(tmp_path, groups):
     config = Path(__file__).parents[2] / "pyproject.toml"
 
     ran = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--no-cache", "--check", "--config", config, tmp_path],
+        [
+            sys.executable,
+            "-m",
+            "ruff",
+            "format",
+            "--no-cache",
+            "--check",
+            "--config",
+            config,
+            tmp_path,
+        ],
         capture_output=True,
         text=True,
         check=False,

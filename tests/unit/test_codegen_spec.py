@@ -129,7 +129,11 @@ def test_fields_are_nested_as_deep_as_they_go(tmp_path):
         ('enum = "Interval"', 'enum = "Intervall"', "[enums] has no 'Intervall'"),
         ('enum = "Interval", default = "D", ', "", "nobody uses Interval"),
         ('max_span = "7d"', 'max_span = "7 days"', "max_span is '7 days'"),
-        ("[endpoint.fields.request]", "[endpoint.fields.requests]", "fields.requests belongs to no"),
+        (
+            "[endpoint.fields.request]",
+            "[endpoint.fields.requests]",
+            "fields.requests belongs to no",
+        ),
         ('summary = "Places."', 'summary = "Places\\\\n."', "summary is not one plain line"),
         ('start_param = "start"', 'start_param = "begin"', "names 'begin', which is no parameter"),
         ("request[].orderLinkId", "orderLinkId", "names 'orderLinkId', which is no parameter"),
@@ -171,6 +175,10 @@ def test_one_path_may_have_two_verbs(tmp_path):
 def test_a_file_that_is_no_toml_is_named(tmp_path):
     with pytest.raises(SpecError, match=r"market\.toml"):
         read(tmp_path, "[group\n")
+
+
+def test_a_parameter_that_is_there_twice_is_told(tmp_path):
+    assert "market.toml: Duplicate" in faults(tmp_path, "start = {", "symbol = {")
 
 
 def test_a_folder_without_tables_is_a_fault(tmp_path):

@@ -162,7 +162,8 @@ def test_what_stands_in_the_wrong_place_is_explained(write: Write, content: str,
         ("[retry]\nattempts = True\n", "config.toml:2: retry.attempts: true and false are"),
         ("[retry\nattempts = 1\n", "config.toml:1: this is not valid TOML"),
         ("[retry]\nattempts\n", "config.toml:2: "),
-        ("x = " + "[" * 20_000, "config.toml: this is not valid TOML"),
+        ("[retry]\nattempts = " + "[" * 20_000, "config.toml:2: retry.attempts: too many lists"),
+        ("x = 1\ny = " + "[\n" * 20_000, "config.toml:22: too many lists"),
         (b"[retry]\nattempts = 1 # \xff\n", "config.toml:2: byte 0xff is not UTF-8"),
         ("[retry]\n".encode("utf-16"), "config.toml:1: byte 0xff is not UTF-8"),
     ],
@@ -197,15 +198,15 @@ def test_a_file_as_large_as_no_config_is_not_even_read(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 30)
 
-    assert faults_of(path) == ["config file 'config.toml' is larger than 64 KiB"]
+    assert faults_of(path) == ["config file 'config.toml' is larger than 48 KiB"]
 
 
 def test_the_largest_file_full_of_unknown_keys_is_told_in_full(write: Write) -> None:
-    names = [f"limit{number}" for number in range(5_000)]
+    names = [f"limit{number}" for number in range(3_500)]
     told = faults_of(write("[connection_pool]\n" + "".join(f"{name}=1\n" for name in names)))
 
-    assert len(told) == 5_001
-    assert told[-1].startswith("config.toml:5001: connection_pool.limit4999: ")
+    assert len(told) == 3_501
+    assert told[-1].startswith("config.toml:3501: connection_pool.limit3499: ")
 
 
 # --- warnings -----------------------------------------------------------------------------
@@ -267,8 +268,9 @@ def test_force_close_beside_a_given_keepalive_draws_a_warning(write: Write) -> N
 
 
 def test_a_dict_is_checked_as_a_file_is() -> None:
+    tables: Any = {"tsl": {}, 3: {}, "tls": {"verify": False, None: 1}, "clock": 5}
     with pytest.raises(ConfigError) as refused:
-        Config.from_dict({"tsl": {}, 3: {}, "tls": {"verify": False, None: 1}, "clock": 5})
+        Config.from_dict(tables)
 
     assert str(refused.value).splitlines() == [
         "5 faults in dict",
@@ -281,9 +283,10 @@ def test_a_dict_is_checked_as_a_file_is() -> None:
         "minimum_version",
         "dict: clock: 5 is not a table",
     ]
-    for wrong in (None, [], "client", 5):
+    others: list[Any] = [None, [], "client", 5]
+    for other in others:
         with pytest.raises(ConfigError, match="is not a mapping of tables"):
-            Config.from_dict(wrong)  # type: ignore[arg-type]
+            Config.from_dict(other)
 
 
 def test_a_dict_is_not_kept() -> None:
@@ -298,9 +301,11 @@ def test_a_dict_is_not_kept() -> None:
 # --- whatever is written ------------------------------------------------------------------
 
 FRAGMENTS = st.sampled_from(
-    ["[client]", "[", "]", "retry", "attempts", "=", '"', "'", '"""', "'''", "\\", "\\u", "{", "}"]
-    + [",", ".", "#", "\n", "\r\n", " ", "1", "-", "+", "_", "e9", "nan", "true", "2024-01-01"]
-    + ["\x00", "é", "[[a]]", "0x", "T12:00:00Z", "a.b", "\t"]
+    [
+        *("[", "]", "{", "}", "=", '"', "'", '"""', "'''", "\\", "\\u", ",", ".", "#", "-", "+"),
+        *("\n", "\r\n", " ", "\t", "\x00", "_", "1", "e9", "0x", "nan", "true", "é", "a.b"),
+        *("[client]", "[[a]]", "retry", "attempts", "2024-01-01", "T12:00:00Z"),
+    ]
 )
 
 
@@ -312,6 +317,8 @@ def test_whatever_a_file_holds_it_is_a_config_or_a_config_error(
     path = tmp_path_factory.getbasetemp() / "generated.toml"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     try:
-        assert isinstance(Config.load(path), Config)
+        outcome: Config | str = Config.load(path)
     except ConfigError as error:
-        assert "generated.toml" in str(error)
+        outcome = str(error)
+
+    assert isinstance(outcome, Config) or "generated.toml" in outcome

@@ -27,7 +27,10 @@ SCALARS = st.one_of(
     st.binary(max_size=5),
     st.dates(max_value=date(2030, 1, 1)),
     st.sampled_from(
-        "mainnet demo wait raise off active passive TLSv1.3 https://x.com http://[::1]:1 ::1".split()
+        [
+            *("mainnet", "demo", "wait", "raise", "off", "active", "passive", "TLSv1.3"),
+            *("https://x.com", "http://[::1]:1", "::1"),
+        ]
     ),
     st.sampled_from(
         ["http://127.0.0.1:1/", "https://[", "https://x:99999", "-----BEGIN", "\ud800"]

@@ -113,7 +113,7 @@ def test_what_is_shown_can_be_loaded_again_without_the_pair(config: Config, tmp_
     loaded = Config.load(path)
 
     assert loaded == dataclasses.replace(
-        full, client=dataclasses.replace(full.client, api_key="", api_secret="")
+        full, client=dataclasses.replace(full.client, api_key=Secret(), api_secret=Secret())
     )
 
 
@@ -283,7 +283,7 @@ def test_half_a_pair_is_not_completed_from_another_place(config: Config) -> None
         ((None, None, {"BYBIT_API_SECRET": "b"}), "BYBIT_API_SECRET is given without BYBIT_API_K"),
     ):
         with pytest.raises(ConfigError, match=told):
-            resolve_credentials(config, *arguments)  # type: ignore[arg-type]
+            resolve_credentials(config, *arguments)
     half = Config(client=ClientConfig(api_key="a"))
     with pytest.raises(ConfigError, match=r"client\.api_key is given without client\.api_secret"):
         resolve_credentials(half, environ={})

@@ -52,7 +52,8 @@ def test_an_answer_without_envelope_is_its_own_result() -> None:
 
 
 @pytest.mark.parametrize(
-    "again", [copy.copy, copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r)), Reply.copy]
+    "again",
+    [copy.copy, copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r)), Reply.copy],  # noqa: S301
 )
 def test_copies_keep_everything(again: Any) -> None:
     first = reply()

@@ -52,6 +52,7 @@ class Account:
     leverage: dict[Key, Decimal] = field(default_factory=dict)
     hedged: set[Key] = field(default_factory=set)
     """Contracts in hedge mode."""
+    history: list[Order] = field(default_factory=list)
     orders: dict[str, Order] = field(default_factory=dict)
     links: dict[str, Order] = field(default_factory=dict)
     live: dict[Key, dict[str, Order]] = field(default_factory=dict)
@@ -80,6 +81,15 @@ class Account:
     def leverage_of(self, key: Key) -> Decimal:
         """The leverage set for a contract, 10 when none was."""
         return self.leverage.get(key, Decimal(10))
+
+    def keep(self, order: Order) -> None:
+        """Put a new order into every index."""
+        self.history.append(order)
+        self.orders[order.orderId] = order
+        if order.orderLinkId:
+            self.links[order.orderLinkId] = order
+        if order.is_live:
+            self.live_orders(order.key)[order.orderId] = order
 
     def live_orders(self, key: Key) -> dict[str, Order]:
         """Open orders of an instrument by orderId, oldest first."""

@@ -47,8 +47,9 @@ class Clearing:
         it = tape.instrument
         fill = self._fill(order, tape, qty, price, is_maker)
         release(account, order, it)
+        closing = None
         if it.is_spot:
-            closing = self._swap(account, order, it, fill)
+            self._swap(account, order, it, fill)
         else:
             closing = self._trade(account, order, it, fill)
         order.filled += qty
@@ -56,14 +57,14 @@ class Clearing:
         order.fee += fill.fee
         order.fee_coin = fill.fee_coin
         order.updated_ms = floor.now_ms
-        order.status = "Filled" if order.filled == order.qty and not order.by_amount else "PartiallyFilled"
+        order.status = (
+            "Filled" if order.filled == order.qty and not order.by_amount else "PartiallyFilled"
+        )
         reserve(account, order, it)
         account.executions.append(self._execution(order, tape, fill, closing))
         return closing is not None
 
-    def _fill(
-        self, order: Order, tape: Tape, qty: Decimal, price: Decimal, is_maker: bool
-    ) -> Fill:
+    def _fill(self, order: Order, tape: Tape, qty: Decimal, price: Decimal, is_maker: bool) -> Fill:
         it = tape.instrument
         value = worth(it.category, qty, price)
         rate = (MAKER if is_maker else TAKER)[it.category]
@@ -87,9 +88,7 @@ class Clearing:
             fee = fill.fee if coin == fill.fee_coin else ZERO
             self._log(account, order, fill, coin=coin, flow=flow, fee=fee, size=ZERO)
 
-    def _trade(
-        self, account: Account, order: Order, it: Instrument, fill: Fill
-    ) -> Closing | None:
+    def _trade(self, account: Account, order: Order, it: Instrument, fill: Fill) -> Closing | None:
         floor = self._floor
         position = account.position(order.slot)
         if not position.size:
@@ -111,9 +110,7 @@ class Clearing:
         position.realised += earned
         position.ever_realised += earned
         account.realised[it.settle] = account.realised.get(it.settle, ZERO) + earned
-        self._log(
-            account, order, fill, coin=it.settle, flow=flow, fee=fill.fee, size=position.size
-        )
+        self._log(account, order, fill, coin=it.settle, flow=flow, fee=fill.fee, size=position.size)
         if closing and it.category != "option":
             self._tell_closing(account, order, closing, closing.open_fee, fill.fee - open_fee)
         return closing
@@ -126,6 +123,7 @@ class Clearing:
         it, now_ms = tape.instrument, self._floor.now_ms
         is_option = it.category == "option"
         return {
+            "category": order.category,
             "symbol": order.symbol,
             "orderId": order.orderId,
             "orderLinkId": order.orderLinkId,
@@ -204,6 +202,7 @@ class Clearing:
         row = account.closings.get(order.orderId)
         if row is None:
             row = account.closings[order.orderId] = {
+                "category": order.category,
                 "symbol": order.symbol,
                 "orderId": order.orderId,
                 "side": order.side,

@@ -23,7 +23,8 @@ class Clockwork:
         self._floor = floor
         self._matcher = matcher
         self._margin = margin
-        self._settled_ms = floor.now_ms
+        self.settled_ms = floor.now_ms
+        """Up to when funding and delivery have been dealt with."""
 
     def advance(self, now_ms: int) -> None:
         """Let everything happen that is due by `now_ms`; a clock set back changes nothing."""
@@ -69,7 +70,7 @@ class Clockwork:
     # -- funding and delivery ----------------------------------------------------------------------
 
     def _next_calendar(self) -> int:
-        return (self._settled_ms // FUNDING_MS + 1) * FUNDING_MS
+        return (self.settled_ms // FUNDING_MS + 1) * FUNDING_MS
 
     def _calendar(self, until_ms: int) -> int | None:
         """The next settlement that is due, or None. Options too are delivered at such a time."""
@@ -78,12 +79,12 @@ class Clockwork:
             return None
         busy = any(p.size for a in self._users() for p in a.positions.values())
         if not busy and not any(key[0] == "option" for key in self._floor.books):
-            self._settled_ms = until_ms
+            self.settled_ms = until_ms
             return None
         return at
 
     def _settle(self, at_ms: int) -> None:
-        self._settled_ms = at_ms
+        self.settled_ms = at_ms
         for account in self._users():
             for slot in list(account.positions):
                 if slot[0] in ("linear", "inverse") and account.size(slot):
@@ -165,12 +166,6 @@ class Clockwork:
         floor = self._floor
         return [a for a in floor.accounts.values() if a not in (floor.house, floor.fees)]
 
-    def dump(self) -> int:
-        return self._settled_ms
-
-    def load(self, settled_ms: int) -> None:
-        self._settled_ms = settled_ms
-
 
 def _entry(account: Account, tell: dict[str, str], seq: int) -> dict[str, str]:
     """A row of the transaction log with every documented key."""
@@ -211,9 +206,7 @@ _LOG_KEYS = (
 )
 
 
-def _first(
-    watched: list[Book], due: dict[int, Trade | None]
-) -> tuple[Book | None, Trade | None]:
+def _first(watched: list[Book], due: dict[int, Trade | None]) -> tuple[Book | None, Trade | None]:
     """The earliest of the trades that matter, with its book."""
     best: tuple[Book | None, Trade | None] = (None, None)
     for book in watched:

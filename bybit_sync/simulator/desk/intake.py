@@ -201,9 +201,7 @@ class Intake:
             )
 
 
-def check_stops(
-    it: Instrument, is_long: bool, take: Decimal, stop: Decimal, base: Decimal
-) -> None:
+def check_stops(it: Instrument, is_long: bool, take: Decimal, stop: Decimal, base: Decimal) -> None:
     """Refuse a take profit that would lose and a stop loss that would win.
 
     Raises:

@@ -17,7 +17,12 @@ TAKER = {
     "inverse": Decimal("0.00055"),
     "option": Decimal("0.0003"),
 }
-MAKER = {**TAKER, "spot": Decimal("0.001"), "linear": Decimal("0.0002"), "inverse": Decimal("0.0002")}
+MAKER = {
+    **TAKER,
+    "spot": Decimal("0.001"),
+    "linear": Decimal("0.0002"),
+    "inverse": Decimal("0.0002"),
+}
 MAINTENANCE = Decimal("0.005")
 OPTION_SHORT = Decimal("0.1")
 """Margin of a short option, as a part of the underlying's price."""

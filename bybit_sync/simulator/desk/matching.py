@@ -90,7 +90,7 @@ class Matcher:
         account.live_orders(order.key).pop(order.orderId, None)
         account.recent.append(order.orderId)
 
-    # -- taking --------------------------------------------------------------------------------
+    # -- taking ----------------------------------------------------------------------------------
 
     def _take(self, order: Order, book: Book) -> None:
         outside = book.offers(order.is_buy, self._floor.now_ms)
@@ -134,9 +134,7 @@ class Matcher:
         self._clearing_of(order, qty, price, is_maker=is_maker)
         self._after(order, rests=is_maker)
 
-    def _clearing_of(
-        self, order: Order, qty: Decimal, price: Decimal, *, is_maker: bool
-    ) -> None:
+    def _clearing_of(self, order: Order, qty: Decimal, price: Decimal, *, is_maker: bool) -> None:
         self._clearing.book(order, qty, price, is_maker=is_maker)
         if order.status == "Filled":
             self._forget(order)
@@ -221,7 +219,7 @@ class Matcher:
                 break
         return cost
 
-    # -- the same owner on both sides --------------------------------------------------------------
+    # -- the same owner on both sides ------------------------------------------------------------
 
     @staticmethod
     def _is_self_match(order: Order, maker: Order) -> bool:
@@ -233,7 +231,7 @@ class Matcher:
         if order.smpType in ("CancelTaker", "CancelBoth"):
             self.end(order, "Cancelled", reason="EC_BySelfMatch", cancel="CancelBySmp")
 
-    # -- reduce only -------------------------------------------------------------------------------
+    # -- reduce only -----------------------------------------------------------------------------
 
     def _trim(self, filled: Order, *, rests: bool) -> None:
         """Let the slot's reduce-only orders not close more than there is; the one that is being
@@ -267,10 +265,11 @@ class Matcher:
             if order.positionIdx == slot[2]:
                 self.cancel(order, "CancelByDelivery", "EC_NoError")
 
-    # -- the outside market trades -------------------------------------------------------------------
+    # -- the outside market trades ---------------------------------------------------------------
 
     def show(self, book: Book, trade: Trade) -> None:
-        """A deal of the outside market: fill what waited at its price, release what it triggers."""
+        """A deal of the outside market: fill what waited at its price, then release what it
+        triggers."""
         self._show_side(book, book.bids, trade, 1)
         self._show_side(book, book.asks, trade, -1)
         for order in self._stops.due(book, trade.price):

@@ -100,10 +100,12 @@ class Order:
 
 
 def row(order: Order, it: Instrument) -> dict[str, Any]:
-    """The order as the order queries show it."""
+    """The order as order/realtime shows it."""
     price, qty = it.spell_price, it.spell_qty
     leaves = order.leaves
-    worth = leaves / order.price if it.category == "inverse" and order.price else leaves * order.price
+    worth = (
+        leaves / order.price if it.category == "inverse" and order.price else leaves * order.price
+    )
     untouched = "0.00" if it.category in ("linear", "inverse") else ""
     filled = order.filled
     return {
@@ -132,8 +134,6 @@ def row(order: Order, it: Instrument) -> dict[str, Any]:
         "stopOrderType": order.stopOrderType,
         "orderIv": "",
         "marketUnit": order.marketUnit,
-        "slippageToleranceType": order.slippageToleranceType,
-        "slippageTolerance": order.slippageTolerance,
         "triggerPrice": price(order.triggerPrice) if order.triggerPrice else untouched,
         "takeProfit": price(order.takeProfit) if order.takeProfit else untouched,
         "stopLoss": price(order.stopLoss) if order.stopLoss else untouched,
@@ -155,8 +155,17 @@ def row(order: Order, it: Instrument) -> dict[str, Any]:
         "smpOrderId": "",
         "createdTime": str(order.created_ms),
         "updatedTime": str(order.updated_ms),
-        "extraFees": "",
         "cumFeeDetail": {order.fee_coin: spell(order.fee)} if order.fee_coin else {},
+    }
+
+
+def history_row(order: Order, it: Instrument) -> dict[str, Any]:
+    """The order as order/history shows it."""
+    return {
+        **row(order, it),
+        "slippageToleranceType": order.slippageToleranceType,
+        "slippageTolerance": order.slippageTolerance,
+        "extraFees": "",
         "rpiTakerAccess": False,
         "rpiMatchedQty": "0",
     }

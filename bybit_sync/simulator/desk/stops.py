@@ -52,12 +52,24 @@ class Stops:
         void = []
         if order.takeProfit:
             void += self.armed(account, order.slot, TAKE)
-            self.arm(account, order.slot, TAKE, order.takeProfit, order.tpTriggerBy,
-                     limit=order.tpLimitPrice if order.tpOrderType == "Limit" else ZERO)
+            self.arm(
+                account,
+                order.slot,
+                TAKE,
+                order.takeProfit,
+                order.tpTriggerBy,
+                limit=order.tpLimitPrice if order.tpOrderType == "Limit" else ZERO,
+            )
         if order.stopLoss:
             void += self.armed(account, order.slot, STOP)
-            self.arm(account, order.slot, STOP, order.stopLoss, order.slTriggerBy,
-                     limit=order.slLimitPrice if order.slOrderType == "Limit" else ZERO)
+            self.arm(
+                account,
+                order.slot,
+                STOP,
+                order.stopLoss,
+                order.slTriggerBy,
+                limit=order.slLimitPrice if order.slOrderType == "Limit" else ZERO,
+            )
         return void
 
     def armed(self, account: Account, slot: Slot, what: str = "") -> list[Order]:
@@ -121,8 +133,7 @@ class Stops:
                 position.takeProfit = price
             else:
                 position.stopLoss = price
-        account.orders[order_id] = order
-        account.live_orders(order.key)[order_id] = order
+        account.keep(order)
         floor.watch(book)
         book.wait(order)
         return order

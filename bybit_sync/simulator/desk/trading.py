@@ -72,10 +72,7 @@ class Trading:
 
     def _register(self, account: Account, order: Order) -> None:
         order.number, order.orderId = self._floor.next_order(order.category)
-        account.orders[order.orderId] = order
-        account.live_orders(order.key)[order.orderId] = order
-        if order.orderLinkId:
-            account.links[order.orderLinkId] = order
+        account.keep(order)
         self._floor.accepted.append(order)
         reserve(account, order, self._floor.book_of(order).tape.instrument)
 
@@ -166,7 +163,7 @@ class Trading:
 
     def _open(self, account: Account, category: str, names: Mapping[str, str]) -> list[Order]:
         """Open orders of a category that fit all names given, oldest first."""
-        found = []
+        found: list[Order] = []
         for key, orders in account.live.items():
             if key[0] != category or not orders:
                 continue

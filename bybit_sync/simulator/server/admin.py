@@ -8,6 +8,7 @@ GET /requests/count    ?method=&path=
 GET /connections
 GET /faults            what has yet to go wrong
 GET /faults/count      ?kind=&path=
+GET /faults/counts     the same in rows
 GET /errors            tracebacks of faults in the simulator itself
 POST /faults           {"kind", "path", "times", "skip", ...details}
 POST /faults/clear
@@ -54,6 +55,7 @@ class Admin:
             ("GET", "/connections"): lambda query, body: asdict(hub.connections),
             ("GET", "/faults"): lambda query, body: hub.faults.waiting(),
             ("GET", "/faults/count"): self._count_faults,
+            ("GET", "/faults/counts"): lambda query, body: hub.faults.counts(),
             ("GET", "/errors"): lambda query, body: hub.errors,
             ("POST", "/faults"): self._add_fault,
             ("POST", "/faults/clear"): self._clear_faults,
@@ -68,7 +70,7 @@ class Admin:
             return _json(404, {"error": f"no {request.method} {request.path} here"})
         try:
             query = dict(parse_qsl(request.query.decode("latin-1")))
-            body = orjson.loads(request.body) if request.body else {}
+            body = _object(request.body)
             return _json(200, route(query, body))
         except (ValueError, TypeError, KeyError) as error:
             return _json(400, {"error": str(error)})
@@ -127,6 +129,13 @@ class AdminConnection(HttpProtocol):
             self.transport.write(response.encode(keep_alive=request.keep_alive))
             if not request.keep_alive:
                 self.hang_up()
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    found = orjson.loads(body) if body else {}
+    if not isinstance(found, dict):
+        raise ValueError("the body must be a JSON object")  # noqa: TRY004 - told as 400
+    return found
 
 
 def _json(status: int, value: Any) -> Response:

@@ -37,9 +37,6 @@ class Certificates:
         return _context(trustme.CA().issue_cert(*NAMES))
 
 
-BAD_REASONS = ("expired", "wrong_host", "unknown_ca")
-
-
 def _context(certificate: trustme.LeafCert) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

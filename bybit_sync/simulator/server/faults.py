@@ -52,6 +52,10 @@ STANDING: Mapping[str, Mapping[str, Any]] = {
 KINDS = {**OF_REQUESTS, **OF_CONNECTIONS, **STANDING}
 
 
+_NUMBERS = frozenset({"seconds", "interval", "after", "reset_in", "status", "code", "offset_ms"})
+BAD_CERTIFICATES = ("expired", "wrong_host", "unknown_ca")
+
+
 class FaultError(ValueError):
     """There is no such fault, or it has no such detail."""
 
@@ -103,8 +107,11 @@ class FaultPlan:
             FaultError: no such kind or detail.
         """
         rule = Rule(kind, path, times, skip, _complete(kind, details or {}))
-        if times is not None and times < 1:
-            raise FaultError(f"{kind}: times {times} is below 1")
+        if not isinstance(path, str):
+            raise FaultError(f"{kind}: path {path!r} is not text")
+        for name, value, low in (("times", 1 if times is None else times, 1), ("skip", skip, 0)):
+            if not isinstance(value, int) or value < low:
+                raise FaultError(f"{kind}: {name} {value!r} is below {low}")
         if kind in STANDING:
             self._standing[kind] = rule
         elif kind in OF_CONNECTIONS:
@@ -142,6 +149,13 @@ class FaultPlan:
             if kind in (None, one_kind) and (path in (None, one_path))
         )
 
+    def counts(self) -> list[dict[str, Any]]:
+        """The same in rows, one for each kind and path."""
+        return [
+            {"kind": kind, "path": path, "count": count}
+            for (kind, path), count in self._happened.items()
+        ]
+
     def clear(self) -> None:
         """Let nothing more go wrong. The counts stay."""
         self._of_requests.clear()
@@ -177,4 +191,9 @@ def _complete(kind: str, details: Mapping[str, Any]) -> dict[str, Any]:
     missing = sorted(name for name, value in complete.items() if value is REQUIRED)
     if missing:
         raise FaultError(f"{kind} needs {', '.join(missing)}")
+    for name in _NUMBERS & set(complete):
+        if isinstance(complete[name], bool) or not isinstance(complete[name], int | float):
+            raise FaultError(f"{kind}: {name} {complete[name]!r} is not a number")
+    if complete.get("reason", "expired") not in BAD_CERTIFICATES:
+        raise FaultError(f"{kind}: reason is not one of {', '.join(BAD_CERTIFICATES)}")
     return complete

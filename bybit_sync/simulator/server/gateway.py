@@ -114,7 +114,7 @@ class Gateway:
     ) -> Allowance | None:
         category = str(params.get("category", ""))
         cost = units(endpoint, category, params)
-        return self._limits.take(key.uid, endpoint, category, cost, self._clock.now_ms())
+        return self._limits.take(key.uid, endpoint, category, cost, self._clock.now_ms)
 
     def _headers(self) -> Headers:
         return [

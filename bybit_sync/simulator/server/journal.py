@@ -8,7 +8,7 @@ from typing import Any
 
 from .http import Request
 
-KEPT = 20_000
+KEPT = 10_000
 _SECRET_HEADERS = frozenset({"x-bapi-api-key", "x-bapi-sign", "authorization"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .table import Endpoint, Limit
@@ -61,7 +61,7 @@ class AccountLimits:
         self._windows: dict[tuple[str, str, str], RollingWindow] = {}
 
     def take(
-        self, uid: str, endpoint: Endpoint, category: str, cost: int, now_ms: int
+        self, uid: str, endpoint: Endpoint, category: str, cost: int, now_ms: Callable[[], int]
     ) -> Allowance | None:
         """Book a call; None where the endpoint has no limit of its own."""
         limit = endpoint.limit
@@ -71,7 +71,8 @@ class AccountLimits:
         now = time.monotonic()
         granted = window.take(now, cost)
         wait_ms = 0 if granted == cost else int(window.resets_in(now) * 1000) + 1
-        return Allowance(window.limit, window.remaining, now_ms + wait_ms, granted)
+        # The clock is read last: a reset told too early would be met by another refusal.
+        return Allowance(window.limit, window.remaining, now_ms() + wait_ms, granted)
 
     def _window(self, uid: str, endpoint: Endpoint, limit: Limit, category: str) -> RollingWindow:
         line = category if category in limit.by_category else ""

@@ -82,7 +82,10 @@ class Venue:
     def open(cls, world: str, seed: int, state: str | None) -> Venue:
         """The market that `state` holds if there is such a file, else a new one."""
         module, _, name = world.partition(":")
-        kind = getattr(import_module(module), name)
+        try:
+            kind = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise SimulatorError(f"there is no market {world}: {error}") from error
         if state is not None and Path(state).exists():
             return cls._load(kind, Path(state))
         venue = cls(kind(seed=seed, now_ms=market_ms), Keyring())
