@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from bybit_sync.simulator import Ready, Settings, SimulatorError, serve
@@ -44,7 +46,7 @@ def simulate(
             click.echo(ready.as_env())
         else:
             click.echo(ready.as_text())
-        click.get_text_stream("stdout").flush()
+        sys.stdout.flush()
         click.echo("running until Ctrl-C or SIGTERM", err=True)
 
     try:

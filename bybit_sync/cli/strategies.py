@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from itertools import cycle
 from typing import Any
 
@@ -46,7 +46,7 @@ def _find_market(client: BybitClient, category: str, symbol: str) -> Market:
 def trade(client: BybitClient, market: Market) -> None:
     """One step of a strategy that trades: four calls."""
     best_bid = _best_bid(client, market)
-    price = (best_bid * Decimal("0.8")).quantize(market.tick, ROUND_DOWN)
+    price = best_bid * Decimal("0.8") // market.tick * market.tick
     placed = client.trade.place_order(
         category=market.category,  # type: ignore[arg-type]
         symbol=market.symbol,

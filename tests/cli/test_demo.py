@@ -41,8 +41,9 @@ def test_the_pooled_way_opens_a_connection_per_worker_and_no_more(figures):
     assert pooled["tls_handshakes"] == pooled["connections_opened"]
     assert pooled["connections_accepted_by_server"] == pooled["connections_opened"]
     assert pooled["dns_lookups"] == 1
-    assert old["connections_opened"] == old["calls"]
-    assert old["connections_accepted_by_server"] == old["calls"]
+    # A call that was told to come back later has opened two.
+    assert old["connections_opened"] >= old["calls"]
+    assert old["connections_accepted_by_server"] == old["connections_opened"]
 
 
 def test_the_demo_trades_without_an_error_and_inside_the_limits(figures):

@@ -147,6 +147,20 @@ def test_secrets_do_not_show_in_reprs(server: LocalExchange) -> None:
 # --- start and end ------------------------------------------------------------------------
 
 
+def test_the_server_imports_nothing_of_the_client_that_it_judges() -> None:
+    program = (
+        "import sys, bybit_sync.simulator.server.run, bybit_sync.simulator.world\n"
+        "print([m for m in sys.modules if m.startswith('bybit_sync.')"
+        " and not m.startswith('bybit_sync.simulator')])\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+
+    assert done.stdout == "[]\n"
+
+
 @on_linux
 def test_it_leaves_nothing_behind() -> None:
     gc.collect()

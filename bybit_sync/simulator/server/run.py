@@ -166,13 +166,17 @@ def _watch_parent(stop: Callable[[], object]) -> None:
     def read_to_the_end() -> None:
         while os.read(0, 4096):
             pass
-        stop()
+        end()
 
     def ask() -> None:
         # A process that the parent has forked holds the pipe open too.
         while os.getppid() == parent:
             timer.wait(_PARENT_CHECK)
-        stop()
+        end()
+
+    def end() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped already
+            stop()
 
     parent, timer = os.getppid(), threading.Event()
     threading.Thread(target=read_to_the_end, name="parent-pipe", daemon=True).start()
