@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 EXTRAS = {
     "rsa": ["cryptography>=42"],
-    "simulator": ["aiohttp>=3.9", "trustme>=1.1", "cryptography>=42"],
+    "simulator": ["trustme>=1.1", "cryptography>=42"],
     "cli": ["click>=8.1", "rich>=13"],
     "jupyter": ["pandas>=2.0", "tqdm>=4.65", "matplotlib>=3.7"],
     "cluster": ["dask[distributed]>=2024.1", "redis>=5.0"],
@@ -40,7 +40,10 @@ setup(
         "certifi>=2023.7.22",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["bybit-sync=bybit_sync.__main__:main"]},
+    entry_points={
+        "console_scripts": ["bybit-sync=bybit_sync.__main__:main"],
+        "pytest11": ["bybit-sync=bybit_sync.simulator.pytest_plugin"],
+    },
     classifiers=[
         "Development Status :: 3 - Alpha",
         "Intended Audience :: Financial and Insurance Industry",

@@ -16,9 +16,10 @@ from bybit_sync.call.hooks import Hooks
 from bybit_sync.call.pipeline import Pipeline
 from bybit_sync.call.records import CallOptions, Params
 from bybit_sync.call.reply import Reply
-from bybit_sync.call.sign import make_signer
+from bybit_sync.call.sign import Signer, make_signer
 from bybit_sync.clock import SYSTEM_CLOCK, Clock
-from bybit_sync.config import Config, TlsConfig, resolve_credentials
+from bybit_sync.config import Config, Credentials, Secret, TlsConfig, resolve_credentials
+from bybit_sync.exceptions import ConfigError
 from bybit_sync.net.adapter import PooledAdapter
 from bybit_sync.net.session import PooledSession
 from bybit_sync.net.stats import PoolStats
@@ -60,19 +61,25 @@ class BybitClient(Groups):
     exchange: Any = None
     """The `bybit_sync.simulator.LocalExchange` under a client that `local` made."""
 
+    # Here for the repr of a client that is refused half-way: a traceback may show it.
+    base_url = ""
+    has_credentials = False
+
     def __init__(
         self,
-        api_key: str | None = None,
-        api_secret: str | None = None,
+        api_key: str | Secret | None = None,
+        api_secret: str | Secret | None = None,
         *,
         environment: str | None = None,
         base_url: str | None = None,
         config: Config | None = None,
         registry: CollectorRegistry | None = None,
     ) -> None:
+        keys = Secret(api_key or ""), Secret(api_secret or "")
+        del api_key, api_secret  # a traceback shows locals
         self.config = _with_place(config or Config(), environment, base_url)
         self.clock: Clock = SYSTEM_CLOCK
-        credentials = resolve_credentials(self.config, api_key, api_secret, os.environ)
+        credentials = resolve_credentials(self.config, *keys, os.environ)
         self.has_credentials = credentials is not None
         self.base_url = self.config.client.base_url or _HOSTS[self.config.client.environment]
         self.adapter = PooledAdapter(
@@ -90,7 +97,7 @@ class BybitClient(Groups):
             self._net,
             self.config,
             base_url=self.base_url,
-            signer=make_signer(credentials) if credentials is not None else None,
+            signer=_signer(credentials) if credentials is not None else None,
             clock=self.clock,
             hooks=Hooks(),
         )
@@ -116,6 +123,8 @@ class BybitClient(Groups):
         Raises:
             ConfigError: the file is not there, or is wrong; all its faults are told at once.
         """
+        for name in {"api_key", "api_secret"} & set(arguments):
+            arguments[name] = Secret(arguments[name] or "")  # a traceback shows locals
         return cls(config=Config.load(path), **arguments)
 
     @classmethod
@@ -237,6 +246,15 @@ class BybitClient(Groups):
             pool.keepalive_timeout,
             pool.max_age,
         )
+
+
+def _signer(credentials: Credentials) -> Signer:
+    """Who signs; what is refused is told without the frames that have read the secret."""
+    try:
+        return make_signer(credentials)
+    except ConfigError as error:
+        refused = ConfigError(error.message)
+    raise refused
 
 
 def _end(*parts: _Closable) -> None:

@@ -43,6 +43,8 @@ _REGION_WORDS = (b"country", b"region", b"jurisdiction")
 class Parser:
     """Turns answers into envelopes. `hidden` are the texts that no message may hold."""
 
+    __slots__ = ("_clock", "_hidden")  # vars() would show the hidden ones
+
     def __init__(self, clock: Clock, hidden: Sequence[str] = ()) -> None:
         self._clock = clock
         self._hidden = tuple(hidden)

@@ -8,6 +8,7 @@ too late is refused at once and costs nothing.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from itertools import count
 
 from bybit_sync.clock import Clock, Deadline
@@ -17,7 +18,7 @@ from bybit_sync.exceptions import RateLimitTimeoutError
 # time. The window is kept this much longer than promised; 3 % of a second leaves 97 % of it.
 _MARGIN_SHARE = 0.03
 _MARGIN_MOST = 0.05
-_LATE = 0.002  # seconds after its turn from which a departure is booked anew
+_LATE = 0.005  # seconds after its turn from which a departure is booked anew
 
 
 class Turn:
@@ -135,12 +136,10 @@ class Window:
         """Take the turn now if that is right as things stand, else book the next right moment."""
         with self._lock:
             now = self._clock.monotonic()
-            if turn not in self._turns:  # so late that it was forgotten
-                self._turns.extend([turn] * turn.cost)
-            self._move(turn, now)
+            self._book(turn, now)
             due = self._due_in_line(turn, now)
             if due > now:
-                self._move(turn, due)
+                self._book(turn, due)
             return due - now
 
     # --- under the lock -------------------------------------------------------------------
@@ -163,15 +162,25 @@ class Window:
     def _due_in_line(self, turn: Turn, now: float) -> float:
         """When a turn among the others may be taken, as things stand now."""
         due = max(now, self._held_until)
-        first = self._turns.index(turn)
+        first = self._find(turn)
         leaving = min(first + turn.cost - self._calls, first) - 1
         if leaving >= 0:
             due = max(due, self._turns[leaving].at + self._span)
         return due
 
-    def _move(self, turn: Turn, at: float) -> None:
+    def _book(self, turn: Turn, at: float) -> None:
+        """Put a turn at another moment; one so late that it was forgotten is remembered again."""
+        place = self._find(turn)
+        if place < len(self._turns) and self._turns[place] is turn:
+            del self._turns[place : place + turn.cost]
         turn.at = at
-        self._turns.sort(key=_in_order)
+        place = self._find(turn)
+        self._turns[place:place] = [turn] * turn.cost
+
+    def _find(self, turn: Turn) -> int:
+        # The turns are in order; a late one is looked for on every call that waited for its
+        # connection, among as many as fit into the window.
+        return bisect_left(self._turns, _in_order(turn), key=_in_order)
 
     def _refusal(self, wait: float) -> RateLimitTimeoutError:
         return RateLimitTimeoutError(

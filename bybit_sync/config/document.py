@@ -106,8 +106,7 @@ def _read(source: str) -> tuple[bytes, os.stat_result]:
 
 def _decode(data: bytes, source: str) -> str:
     try:
-        # The parser counts lines by \n alone; \r\n is the same to TOML.
-        return data.decode("utf-8-sig").replace("\r\n", "\n")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         bad = data[error.start]

@@ -9,7 +9,6 @@ from typing import Any
 from bybit_sync.exceptions import ConfigError
 
 from .checks import quoted
-from .secret import Secret
 from .table import Fault, Table
 from .tables import (
     ClientConfig,
@@ -39,7 +38,6 @@ TABLES: Mapping[str, type[Table]] = {
 }
 """The record of every table, in the order of the file."""
 
-_SECRETS = ("api_key", "api_secret")
 _UNVERIFIED = (
     "verify",
     "verify_ssl",
@@ -103,7 +101,7 @@ class Draft:
         known: dict[str, object] = {}
         for key, value in table.items():
             if isinstance(key, str) and key in record.key_names():
-                known[key] = Secret(value) if key in _SECRETS else value  # type: ignore[arg-type]
+                known[key] = value
             else:
                 self._tell((record.table, key), self._hint(_unknown_key, record, key))
         self._values[record.table] = known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, field, fields
+from dataclasses import field, fields
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from bybit_sync.exceptions import ConfigError
@@ -52,11 +52,8 @@ class Table:
         values: dict[str, Any] = {}
         faults: list[Fault] = []
         for one in fields(cls):  # type: ignore[arg-type]
-            value = given.get(one.name, one.default)
-            if value is MISSING:
-                continue
             try:
-                values[one.name] = one.metadata["check"](value)
+                values[one.name] = one.metadata["check"](given.get(one.name, one.default))
             except RefusedError as refused:
                 faults += [
                     Fault((one.name, below) if below else (one.name,), text)

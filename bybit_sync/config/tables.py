@@ -129,7 +129,8 @@ class RetryConfig(Table):
     """The ``[retry]`` table.
 
     ``budget`` is how many retries the client may owe at once: a retry borrows one, a call that
-    succeeds pays one back, and an outage is not multiplied once it is spent. 0 = no bound.
+    succeeds pays one back, and all that it borrowed itself; an outage is not multiplied once it
+    is spent. 0 = no bound.
     """
 
     table: ClassVar[str] = "retry"

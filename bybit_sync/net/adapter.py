@@ -198,7 +198,10 @@ class PooledAdapter(HTTPAdapter):
         Raises:
             ConfigError: the URL has no host, or a scheme other than http and https.
         """
-        parts = urllib3.util.parse_url(url)
+        try:
+            parts = urllib3.util.parse_url(url)
+        except urllib3.exceptions.LocationParseError as error:
+            raise ConfigError(f"{url!r} is not a URL: {error}") from error
         if parts.scheme not in ("http", "https") or not parts.host:
             raise ConfigError(f"{url!r} is not an http or https URL with a host")
         self._check_open()

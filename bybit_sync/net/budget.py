@@ -73,6 +73,10 @@ class Budget(urllib3.Timeout):
         """This budget: urllib3 copies its timeouts, but time that is spent is spent."""
         return self
 
+    def start_connect(self) -> float:
+        """Nothing: the deadline runs already, and goes on through a repeat."""
+        return 0.0
+
     @property
     def connect_timeout(self) -> float:
         """Seconds that connecting may still take."""

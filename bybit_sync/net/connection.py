@@ -116,9 +116,10 @@ class PooledConnection:
             return ""
         return "" if sockets.is_quiet(sock) else "server"
 
-    def is_readable(self) -> bool:
-        """True where the kernel has something for us; reads nothing, so any thread may ask."""
-        return self._poller is None or bool(self._poller.poll(0))
+    def fileno(self) -> int:
+        """The socket's descriptor, or -1 where it is closed; any thread may ask."""
+        sock = self.sock
+        return -1 if sock is None else int(sock.fileno())
 
     def close(self) -> None:
         """Close the socket at once.

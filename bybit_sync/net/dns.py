@@ -68,7 +68,9 @@ class Resolver:
         self._entries: dict[tuple[str, int], _Entry] = {}
         self._flights: dict[tuple[str, int], _Flight] = {}
         self.hits = 0
+        """Asked and answered without a look-up of one's own."""
         self.misses = 0
+        """Look-ups made, those in the background included."""
 
     def resolve(self, host: str, port: int, deadline: Deadline) -> list[Address]:
         """The addresses of a host, the ones that answered lately first.
@@ -95,16 +97,13 @@ class Resolver:
         now = self._clock.monotonic()
         with self._lock:
             entry = self._entries.get(key)
-            if entry is not None and now < entry.expires_at:
-                self.hits += 1
-                if now < entry.refresh_at or key in self._flights:
-                    return entry, None, False
-                entry.refresh_at = entry.expires_at  # one refresh per life
-            else:
-                self.misses += 1
             flight = self._flights.get(key)
-            if flight is not None and self._ttl > 0:
+            if flight is not None or (entry is not None and now < entry.refresh_at):
+                self.hits += 1
                 return entry, flight, False
+            self.misses += 1
+            if entry is not None:
+                entry.refresh_at = entry.expires_at  # one refresh per life
             flight = _Flight()
             if self._ttl > 0:
                 self._flights[key] = flight

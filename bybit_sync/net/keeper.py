@@ -12,6 +12,7 @@ from bybit_sync.clock import Clock, Deadline
 from bybit_sync.config import ConnectionPoolConfig
 from bybit_sync.exceptions import BybitError
 
+from . import sockets
 from .budget import Budget
 from .connection import PooledConnection
 from .slots import Lease, Slots
@@ -117,8 +118,14 @@ def sweep(slots: Slots, config: ConnectionPoolConfig, clock: Clock) -> int:
 
 
 def _closed_by_server(slots: Slots) -> set[int]:
-    """The idle connections on which the kernel has something to tell; reads nothing."""
-    return {id(conn) for conn in slots.idle_connections() if conn.is_readable()}
+    """The idle connections on which the kernel has something to tell.
+
+    A hint, for meanwhile a call may have taken one: reads nothing, and leaves alone the poll
+    objects of the connections, which bear only one thread at a time.
+    """
+    conns = slots.idle_connections()
+    ready = sockets.readable([fd for conn in conns if (fd := conn.fileno()) >= 0])
+    return {id(conn) for conn in conns if conn.fileno() in ready}
 
 
 def warm_up(

@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.util.proxy import connection_requires_http_tunnel
 
 from bybit_sync.clock import Deadline
-from bybit_sync.exceptions import BybitError, ClientClosedError
+from bybit_sync.exceptions import ClientClosedError
 
 from . import wire
 from .budget import AnswerFaultError, Budget
@@ -80,51 +80,51 @@ class SlotPool(urllib3.HTTPConnectionPool):
     def exchange(self, method: str, head: bytes, body: bytes, budget: Budget) -> wire.RawAnswer:
         """Send a request over a pooled connection and read the whole answer.
 
-        A connection that turns out to be dead before an answer began costs one silent repeat on
-        a fresh one, where nothing was written or the method only reads.
+        A kept connection that turns out to be dead before an answer began costs one silent
+        repeat on a fresh one in the same slot, where nothing was written or the method only
+        reads.
 
         Raises:
             BybitError: one of ours, whatever went wrong; the slot is back.
         """
+        lease, conn = self.checkout(budget)
+        why = unharmed = self._verdict(keep_alive=True)
         try:
-            return self._exchange_once(method, head, body, budget)
-        except _DeadConnectionError as dead:
-            log.debug(
-                "kept connection to %s was dead (%s): trying a fresh one", self.host_name, dead
-            )
-            budget.written = budget.reused = False
-        try:
-            return self._exchange_once(method, head, body, budget, fresh=True)
-        except _DeadConnectionError as dead:  # only kept connections are called dead
-            raise AssertionError("a fresh connection was taken for a kept one") from dead
-
-    def _exchange_once(
-        self, method: str, head: bytes, body: bytes, budget: Budget, *, fresh: bool = False
-    ) -> wire.RawAnswer:
-        lease, conn = self.checkout(budget, fresh=fresh)
-        why = self._verdict(keep_alive=True)
-        try:
-            # What `sign` raises is not the connection's fault, and comes out as it is.
-            head = wire.signed(head, budget)
-            why = "error"
-            answer = self._over(conn, method, head, body, budget)
-            why = self._verdict(keep_alive=answer.keep_alive)
-            return answer
+            while True:
+                # What `sign` raises is not the connection's fault, and comes out as it is.
+                signed = wire.signed(head, budget)
+                why = "error"
+                answer = self._over(conn, method, signed, body, budget)
+                if answer is not None:
+                    why = self._verdict(keep_alive=answer.keep_alive)
+                    return answer
+                conn = self._replace(lease, conn, budget)
+                why = unharmed
         finally:
             self.checkin(lease, conn, why)
 
     def _over(
         self, conn: PooledConnection, method: str, head: bytes, body: bytes, budget: Budget
-    ) -> wire.RawAnswer:
+    ) -> wire.RawAnswer | None:
+        """The answer, or None from a dead connection after which the request may be repeated."""
         try:
             return wire.exchange(conn, head, body, budget, bodiless=method == "HEAD")
         except (OSError, AnswerFaultError) as error:
             if self._is_dead_reuse(method, error, budget):
-                self._slots.condemn(self.slot_host, conn.idle_since)
-                raise _DeadConnectionError(str(error)) from error
+                return None
             raise budget.fault(error, self.host_name) from error
 
-    def _is_dead_reuse(self, method: str, error: Exception, budget: Budget) -> bool:
+    def _replace(self, lease: Lease, dead: PooledConnection, budget: Budget) -> PooledConnection:
+        """A fresh connection in the slot of one found dead: who came first queues only once."""
+        log.debug("kept connection to %s was dead: trying a fresh one", self.host_name)
+        dead.close()
+        self._slots.condemn(lease.host, dead.idle_since)
+        budget.written = budget.reused = False
+        conn = self.open(lease, budget)
+        self._slots.count_closed(lease.host, "error")
+        return conn
+
+    def _is_dead_reuse(self, method: str, error: BaseException, budget: Budget) -> bool:
         if not budget.reused or budget.answered or isinstance(error, TimeoutError):
             return False
         return not budget.written or method in _REPEATABLE
@@ -141,12 +141,12 @@ class SlotPool(urllib3.HTTPConnectionPool):
 
     # --- connections ----------------------------------------------------------------------
 
-    def checkout(self, budget: Budget, *, fresh: bool = False) -> tuple[Lease, PooledConnection]:
+    def checkout(self, budget: Budget) -> tuple[Lease, PooledConnection]:
         """A connected connection and its slot, in turn, within the deadline."""
         budget.phase = "pool"
         lease, conn = self._slots.acquire(self, budget.deadline)
         try:
-            conn = self._first_fit(lease, conn, fresh=fresh)
+            conn = self._first_fit(lease, conn)
             if conn is None:
                 conn = self.open(lease, budget)
             else:
@@ -157,14 +157,12 @@ class SlotPool(urllib3.HTTPConnectionPool):
             raise
         return lease, conn
 
-    def _first_fit(
-        self, lease: Lease, conn: PooledConnection | None, *, fresh: bool = False
-    ) -> PooledConnection | None:
+    def _first_fit(self, lease: Lease, conn: PooledConnection | None) -> PooledConnection | None:
         """The newest idle connection that may carry a request; closes the others it looks at."""
         if conn is None:
             return None
         while conn is not None:
-            why = "condemned" if fresh else conn.unfit(self.now())
+            why = conn.unfit(self.now())
             if not why:
                 return conn
             conn.close()
@@ -172,7 +170,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
             if why in ("server", "unread", "idle"):
                 # Newest first: what is left has been idle for longer than this one.
                 self._slots.condemn(lease.host, conn.idle_since)
-            conn = None if fresh else self._slots.next_idle(lease)
+            conn = self._slots.next_idle(lease)
         self._slots.count_reuse_undone(lease.host)
         return None
 
@@ -279,7 +277,32 @@ class SlotPool(urllib3.HTTPConnectionPool):
         body is read, closed, or dropped."""
         lease, conn = self.checkout(budget)
         try:
-            budget.start_writing()
+            request = (method, url, body, fields)
+            response = self._head_over(conn, request, budget, chunked=chunked)
+            if response is None:
+                conn = self._replace(lease, conn, budget)
+                response = self._head_over(conn, request, budget, chunked=chunked)
+            assert response is not None  # only kept connections are called dead
+        except BaseException:
+            self.checkin(lease, conn, "error")
+            raise
+        conn.lease = lease
+        if response.length_remaining == 0:  # HEAD, 204: nothing to read, so nothing gives it back
+            response.release_conn()
+        return response
+
+    def _head_over(
+        self,
+        conn: PooledConnection,
+        request: tuple[str, str, Any, dict[str, Any]],
+        budget: Budget,
+        *,
+        chunked: bool,
+    ) -> urllib3.BaseHTTPResponse | None:
+        """The answer with its body still to be read, or None as in `_over`."""
+        method, url, body, fields = request
+        budget.start_writing()
+        try:
             response = self._make_request(
                 conn,  # type: ignore[arg-type]
                 method,
@@ -293,16 +316,14 @@ class SlotPool(urllib3.HTTPConnectionPool):
                 preload_content=False,
                 decode_content=False,
             )
-            budget.phase, budget.answered = "read", True
-        except BaseException as error:
-            self.checkin(lease, conn, "error")
-            if isinstance(error, OSError | Urllib3Error | http.client.HTTPException):
-                budget.phase = "read"
-                raise budget.fault(_root(error), self.host_name) from error
-            raise
-        conn.lease = lease
-        if response.length_remaining == 0:  # HEAD, 204: nothing to read, so nothing gives it back
-            response.release_conn()
+        except (OSError, Urllib3Error, http.client.HTTPException) as error:
+            root = _root(error)
+            can_be_sent_again = isinstance(body, bytes | None) and isinstance(root, OSError)
+            if can_be_sent_again and self._is_dead_reuse(method, root, budget):
+                return None
+            budget.phase = "read"
+            raise budget.fault(root, self.host_name) from error
+        budget.phase, budget.answered = "read", True
         return response
 
     def _put_conn(self, conn: Any) -> None:
@@ -327,10 +348,6 @@ class SlotPoolTls(SlotPool, urllib3.HTTPSConnectionPool):
     """The same over TLS."""
 
     ConnectionCls = PooledHTTPSConnection  # type: ignore[assignment]
-
-
-class _DeadConnectionError(Exception):
-    """A kept connection died before an answer began; the request may go out once more."""
 
 
 def _root(error: BaseException) -> BaseException:

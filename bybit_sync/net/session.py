@@ -11,7 +11,6 @@ from requests.adapters import HTTPAdapter
 
 from bybit_sync.clock import Deadline
 from bybit_sync.exceptions import (
-    AnswerTooLargeError,
     BadAnswerError,
     ConnectError,
     ConnectionLostError,
@@ -101,7 +100,8 @@ class PooledSession:
         if self._proxy and pool.scheme == "http":
             target = base + target
             headers = HeaderBlock({**headers, **pool.proxy_headers})
-        lines = [f"{method} {target} HTTP/1.1\r\nHost: {pool.host_header}\r\n".encode("ascii")]
+        host = wire.host_of(target, pool.host_header)
+        lines = [wire.request_line(method, target), f"Host: {host}\r\n".encode("ascii")]
         lines.append(headers.raw)
         if self.adapter.pool_config.force_close:
             lines.append(b"Connection: close\r\n")
@@ -113,9 +113,6 @@ class PooledSession:
             content = wire.decompress(raw, self._max_answer_bytes)
         except AnswerFaultError as error:
             raise budget.fault(error, pool.host_name) from error
-        except AnswerTooLargeError as error:
-            error.effect_unknown = budget.written
-            raise
         return Answer(raw.status, Headers(raw.headers), content, elapsed)
 
     def _pool(self, base: str) -> SlotPool:
@@ -171,7 +168,7 @@ class PooledSession:
                 timeout=budget,  # type: ignore[arg-type]  # a urllib3.Timeout, handed on as it is
                 verify=True,
                 cert=None,
-                proxies={},
+                proxies=self.session.proxies,
             )
             content = response.content or b""
         except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import select
 import selectors
 import socket
 import ssl
@@ -235,6 +236,16 @@ def _show(address: Address) -> str:
 
 def _reason(code: int) -> str:
     return f"{errno.errorcode.get(code, code)}"
+
+
+def readable(fds: Sequence[int]) -> set[int]:
+    """Those of these descriptors on which the kernel has something to read, an end included."""
+    if not hasattr(select, "poll"):
+        return set(fds)  # Windows: each has to be looked at
+    poller = select.poll()
+    for fd in fds:
+        poller.register(fd, select.POLLIN | select.POLLPRI)
+    return {fd for fd, _ in poller.poll(0)}
 
 
 def is_quiet(sock: socket.socket) -> bool:

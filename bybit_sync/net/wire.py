@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import zlib
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httptools
 
@@ -21,6 +23,8 @@ _READ_BYTES = 65_536
 _MAX_HEAD_BYTES = 65_536
 _MAX_HEADERS = 256
 _NO_BODY = (204, 304)
+_METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET = re.compile(r"[!-~]+")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -142,10 +146,19 @@ class _Parser:
         )
 
 
-def signed(head: bytes, budget: Budget) -> bytes:
+class Sealed(bytes):
+    """Bytes with a signature in them: a traceback that shows locals does not show these."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+    __str__ = __repr__
+
+
+def signed(head: bytes, budget: Budget) -> Sealed:
     """Request line and headers with what ``budget.sign`` adds, now that a connection is in hand."""
     budget.start_writing()
-    return head if budget.sign is None else head + encode_headers(budget.sign())
+    return Sealed(head if budget.sign is None else head + encode_headers(budget.sign()))
 
 
 def exchange(
@@ -160,7 +173,7 @@ def exchange(
         TimeoutError, OSError, AnswerFaultError, AnswerTooLargeError: mapped by the pool.
     """
     try:
-        _write(conn.sock, head + b"\r\n" + body, budget)
+        _write(conn.sock, Sealed(head + b"\r\n" + body), budget)
     except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
         return _early_answer(conn, budget, error, bodiless)
     return _read(conn.sock, budget, bodiless)
@@ -169,7 +182,7 @@ def exchange(
 def _write(sock: Any, data: bytes, budget: Budget) -> None:
     sock.settimeout(budget.patience())
     try:
-        sent = sock.send(data if len(data) <= _RECORD_BYTES else data[:_RECORD_BYTES])
+        sent = sock.send(data if len(data) <= _RECORD_BYTES else Sealed(data[:_RECORD_BYTES]))
     except TimeoutError:
         budget.written = True  # part of a record may be on its way
         raise
@@ -236,20 +249,35 @@ def _at_end_of_stream(parser: _Parser, budget: Budget) -> RawAnswer:
     return parser.answer()
 
 
+def request_line(method: str, target: str) -> bytes:
+    """The first line of a request.
+
+    Raises:
+        ConfigError: a character in it could smuggle another request.
+    """
+    if not _TARGET.fullmatch(target):
+        raise ConfigError("the URL holds a character that must be percent-encoded")
+    if not _METHOD.fullmatch(method):
+        raise ConfigError(f"{method!r} is not an HTTP method")
+    return f"{method} {target} HTTP/1.1\r\n".encode("ascii")
+
+
+def host_of(target: str, host: str) -> str:
+    """What belongs into the Host header: a forwarding proxy is given whole URLs, and its own
+    name is not the one that is meant."""
+    return urlsplit(target).netloc.rpartition("@")[2] if target.startswith("http") else host
+
+
 def request_head(method: str, target: str, host: str, headers: Mapping[str, Any]) -> bytes:
     """Request line and headers, each checked; without the closing empty line.
 
     Raises:
         ConfigError: a character in them could smuggle another request.
     """
-    if not target.isascii() or any(ch <= " " or ch == "\x7f" for ch in target):
-        raise ConfigError("the URL holds a character that must be percent-encoded")
-    if not method.isalpha():
-        raise ConfigError(f"{method!r} is not an HTTP method")
+    line = request_line(method, target)
     fields = {_text(name): _text(value) for name, value in headers.items() if value is not None}
-    line = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
     if not any(name.lower() == "host" for name in fields):
-        line += f"Host: {host}\r\n".encode("ascii")
+        line += f"Host: {host_of(target, host)}\r\n".encode("ascii")
     return line + encode_headers(fields)
 
 

@@ -8,8 +8,8 @@ import os
 import sys
 
 from .errors import SimulatorError
+from .foreground import serve
 from .ready import Ready
-from .serve import serve
 from .settings import Settings
 
 PROGRAM = "python -m bybit_sync.simulator"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -45,11 +45,20 @@ def shows(error: BaseException) -> Iterator[str]:
     """Everything that trackers and tracebacks show of an error and of what led to it."""
     yield from map(str, (error, repr(error), error.args))
     yield repr(contents(error))
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    yield "".join(told.format())
+    yield "".join(traceback.format_exception(error))
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        yield from map(_shown, frame.f_locals.values())
     for earlier in (error.__cause__, error.__context__):
         if earlier is not None:
             yield from shows(earlier)
+
+
+def _shown(value: Any) -> str:
+    """As error trackers show a local variable: some are half-built and have no repr yet."""
+    try:
+        return repr(value)
+    except AttributeError:
+        return ""
 
 
 def contents(thing: Any, depth: int = 8, met: set[int] | None = None) -> Any:
@@ -58,11 +67,13 @@ def contents(thing: Any, depth: int = 8, met: set[int] | None = None) -> Any:
     if depth == 0 or id(thing) in met:
         return repr(thing)
     met.add(id(thing))
-    if isinstance(thing, Mapping):
+    if isinstance(thing, dict):
         return {repr(key): contents(value, depth - 1, met) for key, value in thing.items()}
     if isinstance(thing, list | tuple | set | frozenset):
         return [contents(each, depth - 1, met) for each in thing]
-    if not type(thing).__module__.startswith(("bybit_sync", "requests", "urllib3")):
-        return repr(thing)
     inside = dict(vars(thing)) if hasattr(thing, "__dict__") else {}
+    if isinstance(thing, BaseException):
+        inside["args"] = thing.args
+    elif not type(thing).__module__.startswith(("bybit_sync", "requests", "urllib3")):
+        return repr(thing)
     return (repr(thing), str(thing), contents(inside, depth - 1, met))

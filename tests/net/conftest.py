@@ -81,9 +81,7 @@ def make_session(make_adapter: Callable[..., PooledAdapter]) -> Iterator[MakeSes
     """Makes client sessions that trust the test servers; all are closed after the test."""
     sessions: list[PooledSession] = []
 
-    def make(
-        *, proxy: str = "", max_answer_bytes: int | None = None, **pool: Any
-    ) -> PooledSession:
+    def make(*, proxy: str = "", max_answer_bytes: int | None = None, **pool: Any) -> PooledSession:
         adapter = make_adapter(**pool)
         sessions.append(PooledSession(adapter, proxy=proxy, max_answer_bytes=max_answer_bytes))
         return sessions[-1]

@@ -265,10 +265,9 @@ class Server:
         except BaseException as error:
             self.faults.append(error)
         finally:
-            # Out of the table first: a client that sees the close must not find itself counted.
+            peer.close()
             with self._lock:
                 self._sockets.pop(peer.index, None)
-            peer.close()
 
     def _know(self, index: int, sock: Any) -> None:
         with self._lock:
@@ -313,12 +312,12 @@ def sending(*parts: bytes, then: str = "close") -> Script:
         while peer.read_request() is not None:
             for part in parts:
                 peer.send(part)
-            if then == "close":
-                return
-            if then == "reset":
-                return peer.reset()
             if then == "hang":
                 peer.hang()
+            elif then == "reset":
+                peer.reset()
+            if then != "keep":
+                break
 
     return script
 

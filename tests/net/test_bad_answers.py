@@ -191,9 +191,7 @@ def test_a_compressed_answer_is_handed_on_as_the_server_meant_it(
     assert session.session.get(url).content == b"[1,2]"
 
 
-def test_a_stopped_server_is_survived_by_everybody(
-    make_session: MakeSession, serve: Serve
-) -> None:
+def test_a_stopped_server_is_survived_by_everybody(make_session: MakeSession, serve: Serve) -> None:
     """Twenty callers run into their time-outs while the server sleeps, and go on when it wakes."""
     session = make_session(total_timeout=0.3)
     awake = threading.Event()

@@ -25,9 +25,10 @@ def test_a_hundred_threads_share_ten_connections_evenly(
     session = make_session(limit_per_host=10)
     server = serve(servers.answering(after=0.002))
     done: Counter[int] = Counter()
-    stop = threading.Event()
+    stop, start = threading.Event(), threading.Barrier(100)
 
     def work() -> None:
+        start.wait(10)
         while not stop.is_set():
             send(session, server.url)
             done[threading.get_ident()] += 1

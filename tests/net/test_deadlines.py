@@ -61,9 +61,7 @@ CASES = {
     "a dripped body, plain": Case(
         servers.dripping(HEAD, b"x" * 999), "read", tls=False, from_body=True
     ),
-    "a dripped last body": Case(
-        servers.dripping(CLOSING_HEAD, b"x" * 999), "read", from_body=True
-    ),
+    "a dripped last body": Case(servers.dripping(CLOSING_HEAD, b"x" * 999), "read", from_body=True),
     "dripped chunks": Case(servers.dripping(CHUNKED_HEAD, CHUNKS), "read", from_body=True),
     "a dripped body without an end": Case(
         servers.dripping(servers.OK + b"\r\n", b"x" * 999), "read", from_body=True
@@ -103,8 +101,7 @@ def test_a_call_of_a_plain_session_ends_in_time(
     server = serve(case.script, tls=case.tls)
 
     with ends_within(TOTAL), pytest.raises(requests.RequestException) as caught:
-        with plain.get(server.url, stream=stream) as response:
-            assert response.content
+        assert plain.get(server.url, stream=stream).content
 
     if case.phase == "tls":
         assert isinstance(caught.value, requests.ConnectTimeout)
@@ -328,9 +325,12 @@ def test_a_plain_session_that_waits_for_a_connection_ends_in_time(
 ) -> None:
     session = make_session(limit_per_host=1, total_timeout=TOTAL)
 
-    with held_slot(session, serve) as url:
-        with ends_within(TOTAL), pytest.raises(requests.ConnectTimeout):
-            session.session.get(url, stream=stream)
+    with (
+        held_slot(session, serve) as url,
+        ends_within(TOTAL),
+        pytest.raises(requests.ConnectTimeout),
+    ):
+        session.session.get(url, stream=stream)
 
 
 def test_a_proxy_that_never_answers_connect_is_a_connect_error_in_time(

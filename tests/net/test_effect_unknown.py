@@ -104,9 +104,7 @@ def test_a_server_that_speaks_no_tls_sent_nothing(session: PooledSession, serve:
     assert not error.effect_unknown
 
 
-def test_a_server_that_closes_at_accept_sent_nothing(
-    session: PooledSession, serve: Serve
-) -> None:
+def test_a_server_that_closes_at_accept_sent_nothing(session: PooledSession, serve: Serve) -> None:
     error = failure(session, serve(servers.closing_at_accept).url, "POST", body=b"{}")
 
     assert type(error) is ConnectError

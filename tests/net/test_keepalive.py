@@ -10,6 +10,7 @@ import requests
 from bybit_sync.exceptions import ConnectionLostError, TransportError
 from bybit_sync.net.keeper import sweep
 from bybit_sync.net.session import PooledSession
+from bybit_sync.net.sockets import TimedSSLSocket, readable
 
 from . import servers
 from .conftest import MakeSession, Serve
@@ -22,8 +23,13 @@ TLS_AND_PLAIN = pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain
 def in_parallel(session: PooledSession, server: servers.Server, number: int) -> None:
     """Have so many connections open and used, all idle at the end."""
     meet = threading.Barrier(number)
+
+    def sign() -> dict[str, str]:
+        meet.wait(5)  # every call has its connection
+        return {}
+
     with Crew() as crew:
-        crew.start(lambda: send(session, server.url, sign=lambda: meet.wait(5) and {}), number)
+        crew.start(lambda: send(session, server.url, sign=sign), number)
 
 
 def test_one_connection_carries_call_after_call(session: PooledSession, serve: Serve) -> None:
@@ -185,7 +191,7 @@ def test_a_stale_answer_is_never_taken_for_the_next_one(
 
     assert send(session, server.url, "POST").body == b'"first"'
     [conn] = session.adapter._slots.idle_connections()
-    eventually(conn.is_readable)
+    eventually(lambda: readable([conn.fileno()]))
     if tls:  # session tickets make it readable before the bytes do
         threading.Event().wait(0.15)
     assert send(session, server.url, "POST").body == b'"fresh"'
@@ -219,20 +225,19 @@ def test_a_stale_answer_inside_the_tls_object_is_never_taken_for_the_next_one(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_extra_bytes_in_the_record_of_an_answer_cost_its_connection(
+def test_extra_bytes_in_the_record_of_an_answer_are_never_the_next_one(
     stream: bool, session: PooledSession, serve: Serve
 ) -> None:
     def answering_too_much(peer: Peer) -> None:
         peer.read_request()
         peer.answer(b'"first"', extra=ORDER)
-        peer.wait_for_close()
+        servers.answering(b'"fresh"')(peer)
 
     server = serve(servers.in_turn(answering_too_much, servers.answering(b'"fresh"')))
 
     assert session.session.post(server.url, stream=stream).content == b'"first"'
     assert session.session.post(server.url, stream=stream).content == b'"fresh"'
     assert send(session, server.url, "POST").body == b'"fresh"'
-    assert server.accepted == 2
 
 
 CLOSING_AS_IT_LANDS = servers.answering_then(servers.closing_when_asked)
@@ -293,8 +298,6 @@ def test_a_post_of_which_nothing_was_written_goes_out_on_a_fresh_connection(
     session: PooledSession, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The kept connection breaks between the check and the write."""
-    from bybit_sync.net.sockets import TimedSSLSocket
-
     server = serve(servers.answering())
     send(session, server.url)
     [dead] = session.adapter._slots.idle_connections()
@@ -393,7 +396,7 @@ def test_one_connection_found_dead_condemns_those_that_idled_as_long(
 
 @pytest.mark.parametrize(
     "headers",
-    ["Connection: close\r\n", "Connection: Close\r\n", "Proxy-Connection: x\r\nconnection: close\r\n"],
+    ["Connection: close\r\n", "X-A: b\r\nCONNECTION: Close\r\n"],
 )
 def test_an_answer_that_ends_its_connection_is_good_and_its_connection_is_not_kept(
     headers: str, session: PooledSession, serve: Serve

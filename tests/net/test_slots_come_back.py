@@ -199,9 +199,7 @@ def test_a_streamed_answer_that_is_read_to_its_end_leaves_a_warm_connection(
 def test_a_body_that_breaks_off_under_a_streaming_reader_gives_the_slot_back(
     single: PooledSession, serve: Serve
 ) -> None:
-    server = serve(
-        broken_then_fine(servers.sending(servers.OK + b"Content-Length: 99\r\n\r\ncut"))
-    )
+    server = serve(broken_then_fine(servers.sending(servers.OK + b"Content-Length: 99\r\n\r\ncut")))
 
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         assert single.session.get(server.url, stream=True).content
@@ -291,9 +289,7 @@ def test_ctrl_c_in_the_handshake_gives_the_slot_back(single: PooledSession, serv
     assert_free(single, server.url)
 
 
-def test_ctrl_c_while_connecting_gives_the_slot_back(
-    single: PooledSession, serve: Serve
-) -> None:
+def test_ctrl_c_while_connecting_gives_the_slot_back(single: PooledSession, serve: Serve) -> None:
     address = servers.SilentAddress()
     try:
         before = open_sockets()

@@ -40,9 +40,7 @@ def send(
     )
 
 
-def failure(
-    session: PooledSession, base: str, method: str = "GET", **how: Any
-) -> BybitError:
+def failure(session: PooledSession, base: str, method: str = "GET", **how: Any) -> BybitError:
     """The error that a call ends with; it must be one of ours."""
     with pytest.raises(BybitError) as caught:
         send(session, base, method, **how)

@@ -59,13 +59,18 @@ def test_a_market_order_walks_the_book(hand: Hand, where: dict[str, str], more: 
 
 
 def test_what_was_taken_is_gone_until_the_market_trades_again(hand: Hand) -> None:
+    untouched = Hand()
+    asked = {**SPOT, "limit": "5"}
+
     price = between(hand, SPOT)
 
-    assert hand.best(SPOT)[1] > price
-    hand.wait(3)
-    assert hand.call("market.get_orderbook", **SPOT, limit="1")["u"] > 0
-    taken = hand.place(SPOT, orderType="Market", qty="100")
-    assert hand.order(SPOT, taken)["orderStatus"] == "Filled"
+    book = hand.call("market.get_orderbook", **asked)["a"]
+    assert Decimal(book[0][0]) > price
+    assert book[:4] == untouched.call("market.get_orderbook", **asked)["a"][1:]
+    hand.wait(6)
+    untouched.wait(6)
+    renewed = hand.call("market.get_orderbook", **asked)
+    assert renewed == untouched.call("market.get_orderbook", **asked)
 
 
 def test_a_limit_order_takes_what_it_can_and_waits_for_the_rest(hand: Hand) -> None:
@@ -141,16 +146,14 @@ def test_accounts_meet_each_other_first_come_first_served(hand: Hand) -> None:
 
 def test_the_better_price_comes_before_the_older_order(hand: Hand) -> None:
     old, new = hand.world.open_account(), hand.world.open_account()
-    price = between(hand, SPOT)
-    waits = hand.place(SPOT, old, price=str(price - 100), qty="0.1")
-    better = hand.place(SPOT, new, price=str(price - TICK * 2), qty="0.1")
+    bid, _ = hand.best(SPOT)
+    waits = hand.place(SPOT, old, price=str(bid - TICK), qty="0.1")
+    better = hand.place(SPOT, new, price=str(bid), qty="0.1")
 
-    hand.place(SPOT, side="Sell", orderType="Limit", price=str(price - 50), qty="0.1")
-    book = hand.call("market.get_orderbook", **SPOT, limit="1")["b"]
+    hand.place(SPOT, side="Sell", price=str(bid - TICK), qty="0.1")
 
+    assert hand.order(SPOT, better, new)["orderStatus"] == "Filled"
     assert hand.order(SPOT, waits, old)["orderStatus"] == "New"
-    assert hand.order(SPOT, better, new)["orderStatus"] in ("New", "Filled")
-    assert Decimal(book[0][0]) >= price - TICK * 2
 
 
 def test_a_smaller_quantity_keeps_its_place_a_new_price_does_not(hand: Hand) -> None:
@@ -351,6 +354,43 @@ def test_an_amended_price_that_crosses_is_filled(hand: Hand) -> None:
     order = hand.order(SPOT, order_id)
     assert order["orderStatus"] == "Filled"
     assert Decimal(order["avgPrice"]) <= ask + 5
+
+
+def test_a_trigger_can_be_moved_ahead_of_the_market_only(hand: Hand) -> None:
+    bid, _ = hand.best(LINEAR)
+    order_id = hand.place(
+        LINEAR, price=str(bid), qty="0.1", triggerPrice=str(bid + 900), triggerDirection=1
+    )
+    asked = {**LINEAR, "orderId": order_id}
+
+    assert hand.refused("trade.amend_order", **asked, triggerPrice=str(bid - 5))[0] == 110092
+    hand.call("trade.amend_order", **asked, triggerPrice=str(bid + 10))
+    hand.wait(24 * 3600)
+
+    assert hand.order(LINEAR, order_id)["orderStatus"] == "Filled"
+
+
+def test_a_spot_order_cancelled_after_a_part_says_so(hand: Hand) -> None:
+    price, size = hand.call("market.get_orderbook", **SPOT, limit="1")["a"][0]
+    order_id = hand.place(SPOT, price=price, qty=str(Decimal(size) + 1))
+
+    hand.call("trade.cancel_order", **SPOT, orderId=order_id)
+
+    order = hand.order(SPOT, order_id)
+    assert order["orderStatus"] == "PartiallyFilledCanceled"
+    assert order["cancelType"] == "CancelByUser"
+    assert hand.coin("USDT")["locked"] == "0"
+
+
+def test_a_trailing_stop_is_refused_not_forgotten(hand: Hand) -> None:
+    hand.place(LINEAR, orderType="Market", qty="0.2")
+
+    code, text = hand.refused(
+        "position.set_trading_stop", **LINEAR, tpslMode="Full", positionIdx=0, trailingStop="50"
+    )
+
+    assert code == 10001
+    assert "trailingStop" in text
 
 
 def test_cancel_all_takes_only_what_was_named(hand: Hand) -> None:

@@ -179,7 +179,7 @@ def test_it_leaves_nothing_behind() -> None:
 
 
 def test_stop_may_be_called_twice_and_start_again_afterwards() -> None:
-    exchange = LocalExchange(world=FAKE_WORLD)
+    exchange = LocalExchange(world=FAKE_WORLD, tls=False)
     exchange.stop()
     exchange.start()
     with pytest.raises(SimulatorError, match="runs already"):
@@ -192,7 +192,7 @@ def test_stop_may_be_called_twice_and_start_again_afterwards() -> None:
 
 
 def test_asking_one_that_has_ended_is_told_clearly() -> None:
-    with LocalExchange(world=FAKE_WORLD) as exchange:
+    with LocalExchange(world=FAKE_WORLD, tls=False) as exchange:
         os.kill(exchange.pid, signal.SIGKILL)
 
         with pytest.raises(SimulatorError, match="does not answer"):
@@ -235,7 +235,7 @@ def test_it_dies_with_its_parent() -> None:
 def test_a_program_that_forgets_to_stop_it_ends_all_the_same() -> None:
     program = (
         "from bybit_sync.simulator import LocalExchange\n"
-        f"x = LocalExchange(world={FAKE_WORLD!r}).start()\n"
+        f"x = LocalExchange(world={FAKE_WORLD!r}, tls=False).start()\n"
         "print(x.pid)\n"
     )
 
@@ -254,7 +254,7 @@ def test_a_program_that_forgets_to_stop_it_ends_all_the_same() -> None:
 
 @on_linux
 def test_ctrl_c_in_the_parents_terminal_is_the_parents() -> None:
-    with LocalExchange(world=FAKE_WORLD) as exchange:
+    with LocalExchange(world=FAKE_WORLD, tls=False) as exchange:
         os.kill(exchange.pid, signal.SIGINT)
 
         assert os.getpgid(exchange.pid) != os.getpgid(0)
@@ -266,7 +266,7 @@ def test_a_fork_does_not_stop_its_parents_exchange() -> None:
     program = (
         "import os\n"
         "from bybit_sync.simulator import LocalExchange\n"
-        f"with LocalExchange(world={FAKE_WORLD!r}) as x:\n"
+        f"with LocalExchange(world={FAKE_WORLD!r}, tls=False) as x:\n"
         "    if os.fork() == 0:\n"
         "        assert len(x.orders) == 0\n"
         "        raise SystemExit\n"  # runs what is to be run at exit
@@ -331,14 +331,14 @@ def test_a_missing_package_is_told_with_the_command_that_helps(tmp_path: Path) -
 
 def test_state_outlives_the_process(tmp_path: Path) -> None:
     state = str(tmp_path / "state.json")
-    with LocalExchange(world=FAKE_WORLD, state=state) as exchange:
+    with LocalExchange(world=FAKE_WORLD, tls=False, state=state) as exchange:
         account = exchange.add_account()
         with Trader(exchange, account) as trader:
             order = trader.place(orderLinkId="kept").result
         key = exchange.api_key
 
     assert Path(state).stat().st_mode & 0o077 == 0
-    with LocalExchange(world=FAKE_WORLD, state=state) as exchange:
+    with LocalExchange(world=FAKE_WORLD, tls=False, state=state) as exchange:
         assert exchange.api_key == key
         with Trader(exchange, account) as trader:
             found = trader.get(REALTIME, "category=linear&orderLinkId=kept").result["list"]
@@ -348,20 +348,20 @@ def test_state_outlives_the_process(tmp_path: Path) -> None:
 
 def test_state_outlives_a_kill(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
-    with LocalExchange(world=FAKE_WORLD, state=str(state)) as exchange:
+    with LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)) as exchange:
         with Trader(exchange) as trader:
             trader.place()
         exchange.save()
         os.kill(exchange.pid, signal.SIGKILL)
 
-    with LocalExchange(world=FAKE_WORLD, state=str(state)) as exchange:
+    with LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)) as exchange:
         assert len(exchange.orders) == 1
 
 
 def test_state_is_kept_up_to_date_without_being_asked(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     with (
-        LocalExchange(world=FAKE_WORLD, state=str(state)) as exchange,
+        LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)) as exchange,
         Trader(exchange) as trader,
     ):
         trader.place(orderLinkId="in-the-file")
@@ -373,11 +373,11 @@ def test_a_file_that_is_no_state_is_told(tmp_path: Path) -> None:
     state.write_text('{"format": 99}')
 
     with pytest.raises(SimulatorError, match="format 99"):
-        LocalExchange(world=FAKE_WORLD, state=str(state)).start()
+        LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)).start()
 
     state.write_text("not JSON")
     with pytest.raises(SimulatorError, match="does not hold a saved exchange"):
-        LocalExchange(world=FAKE_WORLD, state=str(state)).start()
+        LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)).start()
 
 
 def test_saving_without_a_file_is_told(server: LocalExchange) -> None:
@@ -444,3 +444,24 @@ def exchange_at(told: dict[str, str]) -> LocalExchange:
     exchange = LocalExchange()
     exchange.url, exchange.ca_file = told["url"], told["ca_file"]
     return exchange
+
+
+# --- pytest -------------------------------------------------------------------------------
+
+
+def test_other_peoples_tests_get_a_fixture(tmp_path: Path) -> None:
+    (tmp_path / "test_theirs.py").write_text(
+        "def test_it(bybit_exchange):\n    assert bybit_exchange.requests.count() == 0\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "bybit_sync.simulator.pytest_plugin"]
+
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+
+    assert (done.returncode, "1 passed" in done.stdout) == (0, True), done.stdout

@@ -65,9 +65,9 @@ class Hand:
         return Decimal(self.coin(name, account)["walletBalance"])
 
     def best(self, where: dict[str, str]) -> tuple[Decimal, Decimal]:
-        """Best bid and ask."""
+        """Best bid and ask; 0 where nobody bids, as for an option that is worth nothing."""
         book = self.call("market.get_orderbook", **where, limit="1")
-        return Decimal(book["b"][0][0]), Decimal(book["a"][0][0])
+        return Decimal(book["b"][0][0] if book["b"] else 0), Decimal(book["a"][0][0])
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""

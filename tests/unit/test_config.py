@@ -25,6 +25,7 @@ from bybit_sync.config import (
     TcpKeepaliveConfig,
     TlsConfig,
 )
+from bybit_sync.config.mappings import PathLimits
 from bybit_sync.exceptions import ConfigError
 
 TABLES = [
@@ -336,6 +337,15 @@ def test_limits_of_endpoints_are_a_copy_that_nobody_changes() -> None:
     assert made.endpoint_limits["/v5/order/create"] == 20
     with pytest.raises(TypeError):
         made.endpoint_limits["/v5/order/create"] = 3  # type: ignore[index]
+
+
+def test_path_limits_keep_no_hold_of_what_they_were_made_from() -> None:
+    given = {"/v5/a": 1.0}
+    made = PathLimits(given)
+    given["/v5/b"] = 2.0
+
+    assert list(made) == ["/v5/a"]
+    assert repr(made) == "{'/v5/a': 1.0}"
 
 
 def test_every_wrong_limit_of_an_endpoint_is_told() -> None:

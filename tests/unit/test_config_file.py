@@ -112,6 +112,10 @@ def test_all_faults_are_told_at_once_each_with_its_line(write: Write) -> None:
     ]
 
 
+def test_headers_that_are_commented_out_are_no_lists(write: Write) -> None:
+    assert Config.load(write("# [[client]]\n" * 30)) == Config()
+
+
 def test_lines_inside_a_long_text_are_not_taken_for_keys(write: Write) -> None:
     path = write('[orders]\njournal = """\n[retry]\nattempts = 5\n"""\n[retry]\nattempts = 0\n')
 
@@ -138,6 +142,7 @@ def test_a_switch_against_verification_is_refused_as_such(
         ("client = 3\n", "client: 3 is not a table"),
         ('client = "abc"\n', "client: text is not a table"),
         ("[[client]]\napi_key = 'abc'\n", "client: something of type list is not a table"),
+        ("\n[[retry]]\n\n[[retry]]\n", "config.toml:2: retry: something of type list"),
         ("[zzzz]\n", "zzzz: there is no such table; known are client, connection_pool, "),
         ("[retry]\nzzzz = 1\n", "retry.zzzz: there is no such key; known are attempts, "),
         ('["a b"]\n', "a b: there is no such table"),

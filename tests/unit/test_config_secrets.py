@@ -301,12 +301,12 @@ def test_a_key_of_the_environment_is_checked_as_one_of_a_file() -> None:
 
 def test_a_private_key_is_told_from_a_plain_secret() -> None:
     found = resolve_credentials(Config(), "a", f"\n{PEM}", {})
-    plain = resolve_credentials(Config(), "a", SECRET, {})
+    plain = resolve_credentials(Config(), KEY, SECRET, {})
 
     assert found is not None
     assert plain is not None
     assert (found.is_rsa, plain.is_rsa) == (True, False)
-    assert repr(plain) == "Credentials(api_key='***', api_secret='***')"
+    assert repr(plain) == "Credentials(api_key='KeyO…', api_secret='***')"
 
 
 def test_credentials_are_not_pickled(config: Config) -> None:

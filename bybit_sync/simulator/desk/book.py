@@ -99,8 +99,6 @@ class Book:
         ticks = self.ticks(order.price)
         return -ticks if order.is_buy else ticks
 
-    # -- the outside market's liquidity ----------------------------------------------------------
-
     def offers(self, is_buy: bool, now_ms: int) -> Iterator[tuple[int, Decimal]]:
         """What the outside market offers to a taker, best price first: ticks and quantity.
 

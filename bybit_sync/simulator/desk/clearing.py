@@ -115,8 +115,6 @@ class Clearing:
             self._tell_closing(account, order, closing, closing.open_fee, fill.fee - open_fee)
         return closing
 
-    # -- rows ----------------------------------------------------------------------------------
-
     def _execution(
         self, order: Order, tape: Tape, fill: Fill, closing: Closing | None
     ) -> dict[str, Any]:

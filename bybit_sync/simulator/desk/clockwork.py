@@ -23,7 +23,7 @@ class Clockwork:
         self._floor = floor
         self._matcher = matcher
         self._margin = margin
-        self.settled_ms = floor.now_ms
+        self.settled_ms = floor.now_ms // FUNDING_MS * FUNDING_MS
         """Up to when funding and delivery have been dealt with."""
 
     def advance(self, now_ms: int) -> None:
@@ -67,10 +67,8 @@ class Clockwork:
             return None
         return book.tape.touch(book.seen_ms, now_ms, low, high)
 
-    # -- funding and delivery ----------------------------------------------------------------------
-
     def _next_calendar(self) -> int:
-        return (self.settled_ms // FUNDING_MS + 1) * FUNDING_MS
+        return self.settled_ms + FUNDING_MS
 
     def _calendar(self, until_ms: int) -> int | None:
         """The next settlement that is due, or None. Options too are delivered at such a time."""
@@ -79,7 +77,7 @@ class Clockwork:
             return None
         busy = any(p.size for a in self._users() for p in a.positions.values())
         if not busy and not any(key[0] == "option" for key in self._floor.books):
-            self.settled_ms = until_ms
+            self.settled_ms = until_ms // FUNDING_MS * FUNDING_MS
             return None
         return at
 

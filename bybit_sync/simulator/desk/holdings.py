@@ -132,8 +132,6 @@ class Holdings:
             "theta": f"{found.theta * size:.8f}",
         }
 
-    # -- settings ------------------------------------------------------------------------------
-
     def set_leverage(self, account: Account, params: Params) -> Answer:
         it = self._intake.tape(params).instrument
         asked = decimal(params, "buyLeverage"), decimal(params, "sellLeverage")
@@ -188,6 +186,9 @@ class Holdings:
         held = account.positions.get(slot)
         if held is None or not held.size:
             raise bad_params("can not set tp/sl/ts for zero position")
+        if decimal(params, "trailingStop"):
+            # Said aloud rather than accepted and never done.
+            raise bad_params("params error: trailingStop is not simulated")
         take, stop = decimal(params, "takeProfit"), decimal(params, "stopLoss")
         for price in (take, stop):
             if price and not is_multiple(price, it.tick):

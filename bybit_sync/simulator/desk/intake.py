@@ -54,7 +54,7 @@ class Intake:
             self._check_slot(account, it, order)
         self.check_prices(tape, order)
         self.check_qty(tape, order)
-        self._check_trigger(tape, order)
+        self.check_trigger(tape, order)
         return order
 
     def _shape(self, account: Account, params: Params, tape: Tape) -> Order:
@@ -182,7 +182,7 @@ class Intake:
         if value < it.min_value and not order.reduceOnly:
             raise refusals.value_low(spot, str(it.min_value), it.quote)
 
-    def _check_trigger(self, tape: Tape, order: Order) -> None:
+    def check_trigger(self, tape: Tape, order: Order) -> None:
         """A trigger must lie ahead of the market; spot tells the direction by that."""
         if order.status != "Untriggered":
             return

@@ -52,10 +52,12 @@ def _count(account: Account, order: Order, it: Instrument, sign: int) -> None:
 def spot_need(order: Order, it: Instrument) -> tuple[str, Decimal]:
     """The coin that a live spot order spends, and how much of it is held back.
 
-    A conditional order holds nothing until it is triggered, a TP/SL order does.
+    A conditional order holds nothing until it is triggered. A TP/SL order does, unless it came
+    with another order: both of a pair cannot hold the same coins.
     """
     coin = it.quote if order.is_buy else it.base
-    if not order.is_live or (order.kind == "StopOrder" and order.status == "Untriggered"):
+    waits_free = order.kind == "StopOrder" or order.createType != "CreateByUser"
+    if not order.is_live or (order.status == "Untriggered" and waits_free):
         return coin, ZERO
     if order.by_amount:
         return coin, order.qty - order.value

@@ -27,14 +27,12 @@ class Matcher:
         self._clearing = clearing
         self._stops = stops
 
-    # -- an order's way ------------------------------------------------------------------------
-
     def enter(self, order: Order) -> None:
         """Match a live order that is in no book; let the rest wait or end it."""
         book = self._floor.book_of(order)
         order.rank = self._floor.next_rank()
         if order.timeInForce == "PostOnly" and self.would_take(order):
-            self.end(order, "Cancelled", reason="EC_PostOnlyWillTakeLiquidity")
+            self.end(order, _cut_short(order), reason="EC_PostOnlyWillTakeLiquidity")
             return
         if order.timeInForce == "FOK" and self.fillable(order) < order.qty:
             self.end(order, "Cancelled", reason="EC_NoEnoughQtyToFill")
@@ -69,10 +67,8 @@ class Matcher:
         self._floor.book_of(order).remove(order)
         if order.status == "Untriggered" and order.category != "spot":
             status = "Deactivated"
-        elif order.filled and order.category == "spot":
-            status = "PartiallyFilledCanceled"
         else:
-            status = "Cancelled"
+            status = _cut_short(order)
         self.end(order, status, reason=reason, cancel=cancel)
 
     def _end_rest(self, order: Order) -> None:
@@ -80,8 +76,7 @@ class Matcher:
         if order.by_amount and order.filled:
             self.end(order, "Filled")  # what is left of the amount buys no further step
         elif order.filled:
-            partly = "PartiallyFilledCanceled" if order.category == "spot" else "Cancelled"
-            self.end(order, partly, reason="EC_NoEnoughQtyToFill")
+            self.end(order, _cut_short(order), reason="EC_NoEnoughQtyToFill")
         else:
             self.end(order, "Cancelled", reason="EC_NoImmediateQtyToFill")
 
@@ -89,8 +84,6 @@ class Matcher:
         account = self._floor.owner(order)
         account.live_orders(order.key).pop(order.orderId, None)
         account.recent.append(order.orderId)
-
-    # -- taking ----------------------------------------------------------------------------------
 
     def _take(self, order: Order, book: Book) -> None:
         outside = book.offers(order.is_buy, self._floor.now_ms)
@@ -142,6 +135,8 @@ class Matcher:
     def _after(self, order: Order, *, rests: bool) -> None:
         """What a fill brings about: reduce-only orders shrink, TP/SL come and go."""
         if order.category == "spot":
+            if order.status == "Filled":
+                self._stops.pair(order)
             return
         self._trim(order, rests=rests)
         for stop in self._stops.follow(order):
@@ -165,8 +160,6 @@ class Matcher:
             return True
         limit = book.ticks(order.price)
         return ticks <= limit if order.is_buy else ticks >= limit
-
-    # -- looking ahead ---------------------------------------------------------------------------
 
     def offers(self, order: Order) -> Iterator[tuple[Decimal, Decimal]]:
         """Prices and quantities that an order could take now, best first."""
@@ -219,8 +212,6 @@ class Matcher:
                 break
         return cost
 
-    # -- the same owner on both sides ------------------------------------------------------------
-
     @staticmethod
     def _is_self_match(order: Order, maker: Order) -> bool:
         return order.smpType != "None" and order.uid == maker.uid
@@ -229,9 +220,7 @@ class Matcher:
         if order.smpType in ("CancelMaker", "CancelBoth"):
             self.cancel(maker, "CancelBySmp", "EC_BySelfMatch")
         if order.smpType in ("CancelTaker", "CancelBoth"):
-            self.end(order, "Cancelled", reason="EC_BySelfMatch", cancel="CancelBySmp")
-
-    # -- reduce only -----------------------------------------------------------------------------
+            self.end(order, _cut_short(order), reason="EC_BySelfMatch", cancel="CancelBySmp")
 
     def _trim(self, filled: Order, *, rests: bool) -> None:
         """Let the slot's reduce-only orders not close more than there is; the one that is being
@@ -264,8 +253,6 @@ class Matcher:
         for order in list(account.live_orders(slot[:2]).values()):
             if order.positionIdx == slot[2]:
                 self.cancel(order, "CancelByDelivery", "EC_NoError")
-
-    # -- the outside market trades ---------------------------------------------------------------
 
     def show(self, book: Book, trade: Trade) -> None:
         """A deal of the outside market: fill what waited at its price, then release what it
@@ -311,4 +298,13 @@ class Matcher:
             self.end(order, "Cancelled" if order.reduceOnly else "Rejected", reason=refusal)
             return
         order.status = "New"
+        sibling = account.orders.get(order.sibling)
+        if sibling is not None and sibling.status == "Untriggered":
+            self.cancel(sibling, "CancelByTpSlTsClear", "EC_NoError")
         self.enter(order)
+
+
+def _cut_short(order: Order) -> str:
+    """The status of an order that ends unfilled or partly filled; only spot tells the two apart."""
+    is_partly = order.filled and order.category == "spot"
+    return "PartiallyFilledCanceled" if is_partly else "Cancelled"

@@ -63,6 +63,8 @@ class Order:
     tpOrderType: str = "Market"
     slOrderType: str = "Market"
     createType: str = "CreateByUser"
+    sibling: str = ""
+    """The orderId of the other one of a spot TP/SL pair; the first to fire ends the other."""
     last_price: Decimal = ZERO
     slippageToleranceType: str = "UNKNOWN"
     slippageTolerance: str = ""

@@ -147,8 +147,6 @@ class Reports:
         )
         return Answer({"nextPageCursor": cursor, "list": found})
 
-    # -- filters -------------------------------------------------------------------------------
-
     def _window(self, params: Params, *, is_one: bool) -> Window | None:
         """No time limits a query for one order, unless it asks for some."""
         if is_one and not (text(params, "startTime") or text(params, "endTime")):

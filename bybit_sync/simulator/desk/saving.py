@@ -25,8 +25,8 @@ def dump_floor(floor: Floor) -> dict[str, Any]:
         "deals": floor.deals,
         "accepted": [[order.uid, order.orderId] for order in floor.accepted],
         "taken": [
-            [*key, book.epoch, [[is_buy, at, str(qty)] for (is_buy, at), qty in book.taken.items()]]
-            for key, book in floor.books.items()
+            [*key, book.epoch, [[*at, str(qty)] for at, qty in sorted(book.taken.items())]]
+            for key, book in sorted(floor.books.items())
             if book.taken
         ],
         "accounts": [_dump_account(account) for account in floor.accounts.values()],

@@ -33,8 +33,10 @@ class Stops:
         if order.reduceOnly:
             size = account.size(order.slot)
             room = max(-size if order.is_buy else size, ZERO)
+            if not room:
+                return "EC_ReachMaxPositionSize"
             order.qty = room if order.tpslMode == "Full" else min(order.qty, room)
-            return "" if room else "EC_ReachMaxPositionSize"
+            return ""
         last = book.tape.price(book.tape.last(self._floor.now_ms).price)
         it = book.tape.instrument
         is_covered = self._margin.covers(account, order, it, order.price or last)
@@ -71,6 +73,35 @@ class Stops:
                 limit=order.slLimitPrice if order.slOrderType == "Limit" else ZERO,
             )
         return void
+
+    def pair(self, parent: Order) -> None:
+        """After a spot order is filled: its TP and SL for what it brought, one ending the other."""
+        it = self._floor.book_of(parent).tape.instrument
+        qty = parent.filled - (parent.fee if parent.is_buy else ZERO)
+        qty = floor_to(qty, it.step)
+        if qty < it.min_qty:
+            return
+        made = []
+        if parent.takeProfit:
+            limit = parent.tpLimitPrice if parent.tpOrderType == "Limit" else ZERO
+            made.append(self._spot(parent, TAKE, parent.takeProfit, limit, qty))
+        if parent.stopLoss:
+            limit = parent.slLimitPrice if parent.slOrderType == "Limit" else ZERO
+            made.append(self._spot(parent, STOP, parent.stopLoss, limit, qty))
+        if len(made) == 2:
+            made[0].sibling, made[1].sibling = made[1].orderId, made[0].orderId
+
+    def _spot(
+        self, parent: Order, what: str, price: Decimal, limit: Decimal, qty: Decimal
+    ) -> Order:
+        return self._wait(
+            self._blank(parent.uid, parent.slot, is_long=parent.is_buy, limit=limit),
+            what,
+            qty=qty,
+            price=price,
+            kind="tpslOrder",
+            stop="tpslOrder",
+        )
 
     def armed(self, account: Account, slot: Slot, what: str = "") -> list[Order]:
         """The stops of a position that wait: all, or those of the whole position of one sort."""

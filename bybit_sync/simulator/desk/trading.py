@@ -30,8 +30,6 @@ class Trading:
         self._margin = margin
         self._matcher = matcher
 
-    # -- one order -----------------------------------------------------------------------------
-
     def place_order(self, account: Account, params: Params) -> Answer:
         return _acknowledge(self._place(account, params))
 
@@ -90,6 +88,9 @@ class Trading:
             self._intake.check_prices(tape, draft)
         if "qty" in changes:
             self._intake.check_qty(tape, draft)
+        if "triggerPrice" in changes:
+            self._intake.check_trigger(tape, draft)
+            changes["triggerDirection"] = draft.triggerDirection
         release(account, order, it)
         is_covered = order.status == "Untriggered" or self._margin.covers(
             account, draft, it, draft.price or draft.last_price
@@ -141,8 +142,6 @@ class Trading:
         if not order.is_live:
             raise refusals.over(is_spot, order.status == "Filled")
         return order
-
-    # -- many orders ---------------------------------------------------------------------------
 
     def cancel_all_orders(self, account: Account, params: Params) -> Answer:
         category = text(params, "category")

@@ -7,6 +7,8 @@ turnover is spread over them within what their own prices allow.
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from .bars import MINUTE_MS, SLOT_MS, SLOTS, Bar, Trade
 
 # How far a path of n steps strays, as 1024ths of the range that it has to fill.
@@ -46,19 +48,16 @@ def cut(whole: Bar, count: int, dice: tuple[int, ...]) -> tuple[Bar, ...]:
     for i in range(count):
         a, b = points[i], points[i + 1]
         top, bottom = (a, b) if a > b else (b, a)
-        highs.append(min(top + (dice[count + i] * reach >> 26), whole.high))
-        lows.append(max(bottom - (dice[2 * count + i] * reach >> 26), whole.low))
+        top += dice[count + i] * reach >> 26
+        bottom -= dice[2 * count + i] * reach >> 26
+        highs.append(top if top < whole.high else whole.high)
+        lows.append(bottom if bottom > whole.low else whole.low)
     highs[highs.index(max(highs))] = whole.high
     lows[lows.index(min(lows))] = whole.low
     volumes = _share_volume(whole.volume, dice[3 * count :])
     turnovers = _share_turnover(whole, points, highs, lows, volumes)
-    bars, before = [], whole.before
-    for i in range(count):
-        bars.append(
-            Bar(points[i], highs[i], lows[i], points[i + 1], volumes[i], turnovers[i], before)
-        )
-        before += turnovers[i]
-    return tuple(bars)
+    befores = accumulate(turnovers, initial=whole.before)
+    return tuple(map(Bar, points, highs, lows, points[1:], volumes, turnovers, befores))
 
 
 def _share_volume(total: int, dice: tuple[int, ...]) -> list[int]:
@@ -75,42 +74,38 @@ def _share_turnover(
 
     May move volume between the bars where their prices alone cannot give the sum.
     """
-    floors, roofs = _reach(highs, lows, volumes)
-    total = whole.turnover
-    if total > sum(roofs):
-        _crowd(volumes, roofs, highs, lows, total, upwards=True)
-        floors, roofs = _reach(highs, lows, volumes)
-    elif total < sum(floors):
-        _crowd(volumes, floors, highs, lows, total, upwards=False)
-        floors, roofs = _reach(highs, lows, volumes)
-    shares = [
-        min(max((points[i] + points[i + 1] + highs[i] + lows[i]) * volume // 4, floor), roof)
-        for i, (volume, floor, roof) in enumerate(zip(volumes, floors, roofs, strict=True))
-    ]
-    missing = total - sum(shares)
-    rooms = (
-        [roof - share for roof, share in zip(roofs, shares, strict=True)]
-        if missing > 0
-        else [floor - share for floor, share in zip(floors, shares, strict=True)]
-    )
+    missing, shares, rooms = _first_shares(whole, points, highs, lows, volumes)
     room = sum(rooms)
+    if abs(missing) > abs(room):
+        limits = [share + free for share, free in zip(shares, rooms, strict=True)]
+        _crowd(volumes, limits, highs, lows, whole.turnover, upwards=missing > 0)
+        missing, shares, rooms = _first_shares(whole, points, highs, lows, volumes)
+        room = sum(rooms)
     for i, free in enumerate(rooms):
         part = missing * free // room if room else 0
         shares[i] += part
         missing -= part
         room -= free
-    shares[highs.index(whole.high) if missing > 0 else lows.index(whole.low)] += missing
+    if missing:
+        shares[highs.index(whole.high) if missing > 0 else lows.index(whole.low)] += missing
     return shares
 
 
-def _reach(highs: list[int], lows: list[int], volumes: list[int]) -> tuple[list[int], list[int]]:
-    """The least and the largest turnover of each bar that leave its trades room to differ."""
-    floors, roofs = [], []
-    for high, low, volume in zip(highs, lows, volumes, strict=True):
+def _first_shares(
+    whole: Bar, points: list[int], highs: list[int], lows: list[int], volumes: list[int]
+) -> tuple[int, list[int], list[int]]:
+    """What is missing when each bar trades at the mean of its four prices, these turnovers, and
+    how far each can go the way that is missing and leave its trades room to differ."""
+    shares = [
+        (points[i] + points[i + 1] + highs[i] + lows[i]) * volume // 4
+        for i, volume in enumerate(volumes)
+    ]
+    missing = whole.turnover - sum(shares)
+    rooms = []
+    for high, low, volume, share in zip(highs, lows, volumes, shares, strict=True):
         margin = (high - low) * volume // 4
-        floors.append(low * volume + margin)
-        roofs.append(high * volume - margin)
-    return floors, roofs
+        rooms.append((high * volume - margin if missing > 0 else low * volume + margin) - share)
+    return missing, shares, rooms
 
 
 def _crowd(

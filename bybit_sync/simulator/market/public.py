@@ -45,8 +45,6 @@ class PublicMarket:
     def get_server_time(self, params: Params, now_ms: int) -> Answer:
         return Answer({"timeSecond": str(now_ms // 1000), "timeNano": str(now_ms * 1_000_000)})
 
-    # -- klines --------------------------------------------------------------------------------
-
     def get_kline(self, params: Params, now_ms: int) -> Answer:
         tape = self.tape(params, now_ms, "linear")
         spell, volume, turnover = tape.spell, tape.spell_volume, tape.spell_turnover
@@ -104,8 +102,6 @@ class PublicMarket:
         instrument = tape.instrument
         return Answer({"symbol": instrument.symbol, "category": instrument.category, "list": found})
 
-    # -- what is listed --------------------------------------------------------------------------
-
     def get_instruments_info(self, params: Params, now_ms: int) -> Answer:
         category = text(params, "category")
         found = self._filtered(params, category, now_ms)
@@ -142,16 +138,15 @@ class PublicMarket:
         tapes = self._listed.tapes(category, now_ms)
         return [tape for tape in tapes if not base or tape.instrument.base == base]
 
-    # -- book and trades -------------------------------------------------------------------------
-
     def get_orderbook(self, params: Params, now_ms: int) -> Answer:
         tape = self.tape(params, now_ms)
         most = 25 if isinstance(tape, OptionTape) else MAX_LEVELS
         default = 25 if tape.instrument.category in ("linear", "inverse") else 1
         limit = limit_of(params, default, most)
         last = tape.last(now_ms)
-        number, bids, asks = tape.book(now_ms, limit)
         wanted, offered = self._overlays(tape, now_ms)
+        # Each level that has been taken makes room for one from behind it.
+        number, bids, asks = tape.book(now_ms, limit + max(len(wanted), len(offered)))
         return Answer(
             {
                 "s": tape.instrument.symbol,
@@ -214,7 +209,8 @@ def _side(
     if not overlay:
         spell, size = tape.spell, tape.spell_volume
         return [[spell(price), size(lots)] for price, lots in levels[:limit]]
-    sizes = {price: tape.qty(lots) for price, lots in levels}
+    shown = levels[: limit + len(overlay)]
+    sizes = {price: tape.qty(lots) for price, lots in shown}
     for price, extra in overlay.items():
         if (rest := sizes.get(price, Decimal(0)) + extra) > 0:
             sizes[price] = rest

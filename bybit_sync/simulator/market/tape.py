@@ -46,8 +46,6 @@ class Tape:
         self._lot_places = max(0, -int(lot.as_tuple().exponent))
         self._book: tuple[int, int, list[Level], list[Level]] = (-1, 0, [], [])
 
-    # -- spelling ------------------------------------------------------------------------------
-
     def spell(self, ticks: int) -> str:
         """A price as Bybit spells it."""
         return _point(ticks * self._unit, self._places)
@@ -73,8 +71,6 @@ class Tape:
         if by == "MarkPrice":
             return ticks + self._offset - self.mark_shift
         return ticks + self._offset if by == "IndexPrice" else ticks
-
-    # -- what happened -------------------------------------------------------------------------
 
     def view(self, bar: Bar, minute: int) -> Bar:
         """A bar of the path, beginning at this minute, as this instrument shows it."""
@@ -161,8 +157,6 @@ class Tape:
     def trade_digits(self, number: int) -> str:
         """32 hexadecimal digits that name a trade."""
         return self._dice.hex(-1 - number, 32)
-
-    # -- the outside market's book ---------------------------------------------------------------
 
     def book(self, now_ms: int, levels: int) -> tuple[int, list[Level], list[Level]]:
         """The last trade's number, and at least `levels` bids and asks (as far as there are any),

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from typing import TYPE_CHECKING
 
-from .certificates import Certificates
 from .connection import Connection
 from .faults import Rule
 from .hub import Hub
 from .rudeness import drip_handshake, ignore, refuse_tls
+
+if TYPE_CHECKING:
+    from .certificates import Certificates
 
 BACKLOG = 4096
 _HANDSHAKE_PATIENCE = 60.0

@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from bybit_sync.simulator.ready import Ready
 from bybit_sync.simulator.settings import Settings
 
 from .admin import Admin, AdminConnection
-from .certificates import Certificates
 from .clock import ServerClock
 from .faults import FaultPlan
 from .gateway import Gateway
@@ -25,6 +25,9 @@ from .hub import Hub
 from .journal import Journal
 from .listener import Listener, listen
 from .venue import Venue
+
+if TYPE_CHECKING:
+    from .certificates import Certificates
 
 _TICK = 0.5
 _SAVE_AT_LEAST_EVERY = 1.0
@@ -41,7 +44,7 @@ class Server:
         self._socket = listen(settings.port)
         clock, faults = ServerClock(), FaultPlan()
         self._venue = Venue.open(settings.world, settings.seed, settings.state)
-        self._certificates = Certificates() if settings.tls else None
+        self._certificates = _certificates() if settings.tls else None
         self._ca_file = directory / "ca.pem"
         self._hub = Hub(
             gateway=Gateway(settings, self._venue, clock, faults),
@@ -124,6 +127,12 @@ class Server:
             return  # a client that went away
         known = error if isinstance(error, BaseException) else RuntimeError(context.get("message"))
         self._hub.report(known)
+
+
+def _certificates() -> Certificates:
+    from .certificates import Certificates  # slow to import, and not wanted without TLS
+
+    return Certificates()
 
 
 def run(

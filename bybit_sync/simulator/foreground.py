@@ -29,13 +29,13 @@ def serve(
     Raises:
         SimulatorError: a package is missing, the port is taken, the state file is not ours.
     """
-    try:
-        from .server.run import run
-    except ModuleNotFoundError as error:
-        raise SimulatorError(f"{EXTRA} ({error.name} is missing)") from error
     with _place(directory) as place:
         try:
+            from .server.run import run
+
             run(settings, place, ready, child=child)
+        except ModuleNotFoundError as error:
+            raise SimulatorError(f"{EXTRA} ({error.name} is missing)") from error
         except OSError as error:
             raise SimulatorError(f"the exchange cannot run: {error}") from error
 
