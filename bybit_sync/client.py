@@ -77,7 +77,7 @@ class BybitClient(Groups):
     ) -> None:
         keys = Secret(api_key or ""), Secret(api_secret or "")
         del api_key, api_secret  # a traceback shows locals
-        self.config = _with_place(config or Config(), environment, base_url)
+        self.config = _with_place(Config() if config is None else config, environment, base_url)
         self.clock: Clock = SYSTEM_CLOCK
         credentials = resolve_credentials(self.config, *keys, os.environ)
         self.has_credentials = credentials is not None
@@ -110,8 +110,8 @@ class BybitClient(Groups):
             registry,
         )
         # Ends what was started, whether by close(), by the collector or at exit; nothing in
-        # here may hold the client itself.
-        self._ending = weakref.finalize(self, _end, self._report, self.pipeline, self._net)
+        # here may hold the client itself. The report is last: it keeps the final counts.
+        self._ending = weakref.finalize(self, _end, self.pipeline, self._net, self._report)
         self._log_start()
 
     @classmethod
@@ -152,7 +152,7 @@ class BybitClient(Groups):
             raise
         client._ending.detach()
         client._ending = weakref.finalize(
-            client, _end, client._report, client.pipeline, client._net, _Stopping(exchange.stop)
+            client, _end, client.pipeline, client._net, client._report, _Stopping(exchange.stop)
         )
         client.exchange = exchange
         return client
@@ -276,6 +276,10 @@ class _Closable(Protocol):
 
 def _with_place(config: Config, environment: str | None, base_url: str | None) -> Config:
     """The config with the place that the arguments name, checked as a file's would be."""
+    if not isinstance(config, Config):
+        raise ConfigError(
+            f"config: a {type(config).__name__} is not a Config; see Config.load and .from_dict"
+        )
     changes: dict[str, Any] = {}
     if environment is not None:
         changes["environment"] = environment

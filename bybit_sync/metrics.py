@@ -8,6 +8,7 @@ counted.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import weakref
 from collections import defaultdict
@@ -26,6 +27,7 @@ from prometheus_client.registry import Collector
 
 from bybit_sync.call.hooks import CallSnapshot
 from bybit_sync.config import MetricsConfig
+from bybit_sync.forking import renew_after_fork
 from bybit_sync.net.stats import HistogramSnapshot, PoolStats
 
 log = logging.getLogger("bybit_sync.metrics")
@@ -149,6 +151,7 @@ class PoolCollector(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
         self._readers: dict[int, Read] = {}
         self._retired = Totals()
         self._next = 0
@@ -236,6 +239,7 @@ class ClientReport:
         self._read_pool = read_pool
         self._read_calls = read_calls
         self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
         self._updates = 0
         self._has_warned = False
         self._collector: PoolCollector | None = None
@@ -293,6 +297,7 @@ class Exporter:
     def __init__(self, server: Any, thread: threading.Thread) -> None:
         self._server = server
         self._thread = thread
+        self._owner = os.getpid()
 
     @classmethod
     def start(cls, config: MetricsConfig, registry: CollectorRegistry | None) -> Exporter | None:
@@ -307,7 +312,10 @@ class Exporter:
         return cls(server, thread)
 
     def close(self) -> None:
-        """Stop serving and wait for the thread."""
+        """Stop serving and wait for the thread; a fork, which has no thread, lets the port go."""
+        if self._owner != os.getpid():
+            self._server.socket.close()
+            return
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

@@ -69,6 +69,13 @@ def _no_thread_left_behind() -> Iterator[None]:
     assert not [t.name for t in left if t.is_alive()]
 
 
+@pytest.fixture(autouse=True)
+def _no_keys_of_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have keys in the environment: no test may sign with them."""
+    monkeypatch.delenv("BYBIT_API_KEY", raising=False)
+    monkeypatch.delenv("BYBIT_API_SECRET", raising=False)
+
+
 @pytest.fixture(scope="session")
 def local_exchange() -> Iterator[LocalExchange]:
     """The one local exchange of the run; take `exchange`, which clears up after each test."""

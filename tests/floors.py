@@ -16,6 +16,7 @@ HOUSE = "bybit_sync"
 FLOORS = {
     "exceptions": 0,
     "clock": 0,
+    "forking": 0,
     "config": 0,
     "net": 1,
     "call": 2,

@@ -19,6 +19,7 @@ from typing import Any
 
 from bybit_sync.clock import Clock, Deadline
 from bybit_sync.exceptions import FailedRequestError
+from bybit_sync.forking import renew_after_fork
 
 from .records import Endpoint, Limit
 
@@ -71,6 +72,7 @@ class ExchangeTime:
         self._clock = clock
         self._lock = threading.Lock()
         self._measuring = threading.Lock()
+        renew_after_fork(self, "_lock", "_measuring")
         self._current: _Samples | None = None
         self._previous: _Samples | None = None
         self._turn_at = 0.0

@@ -17,6 +17,7 @@ from bybit_sync.exceptions import (
     ConfigError,
     TransportError,
 )
+from bybit_sync.forking import renew_after_fork
 from bybit_sync.net.stats import Histogram, HistogramSnapshot
 
 from .records import Endpoint
@@ -82,6 +83,7 @@ class CallStats:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
         self._durations: dict[tuple[str, str], Histogram] = {}
         self._waits = Histogram(CALL_BUCKETS)
         self._attempts: Counter[str] = Counter()
@@ -131,6 +133,7 @@ class Hooks:
     def __init__(self, observers: tuple[Observer, ...] = ()) -> None:
         self._stats = CallStats()
         self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
         self._observers = observers
         self._read_offset: Callable[[], float | None] = lambda: None
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from bybit_sync.clock import Clock, Deadline
 from bybit_sync.exceptions import IpBannedError
+from bybit_sync.forking import renew_after_fork
 
 from .records import Endpoint, Limit, Params
 from .window import Turn, Window
@@ -68,6 +69,7 @@ class Breaker:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
         self._until: float | None = None
 
     def check(self) -> None:
@@ -171,6 +173,7 @@ class RateLimiter:
         self._address = address or Address(ip_limit, ip_window, clock)
         self._ip_rate = ip_limit / ip_window
         self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
         self._windows: dict[tuple[str, str, str], Window | None] = {}
 
     def acquire(self, endpoint: Endpoint, params: Params, deadline: Deadline) -> Grant:

@@ -26,6 +26,7 @@ from bybit_sync.exceptions import (
     RateLimitTimeoutError,
     TransportError,
 )
+from bybit_sync.forking import renew_after_fork
 
 from .records import Endpoint
 
@@ -83,6 +84,7 @@ class RetryBudget:
         self._capacity = float(capacity)
         self._left = self._capacity
         self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
 
     @property
     def left(self) -> float:

@@ -13,6 +13,7 @@ from itertools import count
 
 from bybit_sync.clock import Clock, Deadline
 from bybit_sync.exceptions import RateLimitTimeoutError
+from bybit_sync.forking import renew_after_fork
 
 # Bybit counts arrivals, we count departures: what left late may arrive close behind what left in
 # time. The window is kept this much longer than promised; 3 % of a second leaves 97 % of it.
@@ -46,6 +47,7 @@ class Window:
         self._name = name
         self._clock = clock
         self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
         self._numbers = count()
         self._turns: list[Turn] = []  # a turn of cost 3 stands here three times
         self._held_until = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bybit_sync.exceptions import ConfigError
 
@@ -91,7 +91,7 @@ class Answer:
 
     status: int
     headers: Headers
-    body: bytes
-    """Decoded where it came compressed."""
+    body: bytes = field(repr=False)
+    """Decoded where it came compressed; not shown, for it may hold a secret (createApiKey)."""
     elapsed: float
     """Seconds from the first byte sent to the last byte read: the wire, no queueing."""

@@ -126,6 +126,9 @@ class Resolver:
             flight.error = error
         except UnicodeError as error:  # a label that IDNA refuses
             flight.error = OSError(f"not a host name: {error}")
+        except Exception as error:  # the top of a thread: who waits for it has to be told
+            log.exception("look-up of %s failed", key[0])
+            flight.error = OSError(f"the look-up failed: {error!r}")
         self._land(key, flight)
 
     def _land(self, key: tuple[str, int], flight: _Flight) -> None:

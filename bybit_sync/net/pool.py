@@ -246,13 +246,14 @@ class SlotPool(urllib3.HTTPConnectionPool):
             fields["Connection"] = "close"
         if isinstance(body, str):
             body = body.encode("utf-8")
+        # Also where http.client writes the headers itself: it lets more through.
+        head = wire.request_head(method, url, self.host_header, fields)
         if budget.stream or chunked or not isinstance(body, bytes | None):
             return self._stream(method, url, body, fields, budget, chunked=chunked)
-        head = wire.request_head(method, url, self.host_header, fields)
         answer = self.exchange(method, head, body or b"", budget)
         response = _to_urllib3(answer, method, url)
         if preload_content:
-            response.read(decode_content=decode_content)
+            response.read(decode_content=decode_content, cache_content=True)
         return response
 
     def _default_budget(self) -> Budget:

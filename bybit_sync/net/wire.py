@@ -96,7 +96,7 @@ class _Parser:
         self.status = self.llhttp.get_status_code()
         self.head_done = True
         self.keep_alive = self.llhttp.should_keep_alive()
-        if self._bodiless or self.status in _NO_BODY:
+        if self.status in _NO_BODY or (self._bodiless and self.status >= 200):
             # Complete as it stands, whatever length it names; llhttp would wait for the body.
             self.done = self.framed = True
             return

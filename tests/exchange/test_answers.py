@@ -237,9 +237,11 @@ def test_a_redirect_is_not_followed_and_nothing_reaches_the_other_server(
         seen = Seen(exchange)
 
         error = failure(
-            lambda: client.trade.place_order(**RESTING)
-            if method == "POST"
-            else client.trade.get_open_orders(category="spot")
+            lambda: (
+                client.trade.place_order(**RESTING)
+                if method == "POST"
+                else client.trade.get_open_orders(category="spot")
+            )
         )
 
         assert type(error) is BadAnswerError

@@ -76,7 +76,9 @@ def redirect(status: int) -> Callable[[Any], None]:
 
 
 ON_THE_WIRE = [
-    Case("dropped before", lambda f: f.drop_before_accept(ORDER), ConnectionLostError, True, "read"),
+    Case(
+        "dropped before", lambda f: f.drop_before_accept(ORDER), ConnectionLostError, True, "read"
+    ),
     Case("dropped after", lambda f: f.drop_after_accept(ORDER), ConnectionLostError, True, "read"),
     Case("reset before", lambda f: f.reset_before(ORDER), ConnectionLostError, True, "read"),
     Case("reset after", lambda f: f.reset_after(ORDER), ConnectionLostError, True, "read"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -378,5 +379,15 @@ def test_a_fork_of_a_client_with_an_exporter_can_be_closed(
         if child == 0:
             client.close()
             os._exit(0)
-        eventually(lambda: os.waitpid(child, os.WNOHANG)[0] == child)
+        _ends(child)
         assert "http_pool" in fetch(free_port)
+
+
+def _ends(child: int) -> None:
+    """Wait for a forked process; one that hangs is ended and fails the test."""
+    try:
+        eventually(lambda: os.waitpid(child, os.WNOHANG)[0] == child)
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise

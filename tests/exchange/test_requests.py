@@ -167,9 +167,7 @@ def test_extra_sends_what_the_table_does_not_know(
 
     client.trade.get_open_orders(category="spot", extra={"brandNew": "1"})
     failure(lambda: client.trade.get_open_orders(category="moon"))  # type: ignore[arg-type]
-    error = failure(
-        lambda: client.request("GET", "/v5/order/realtime", {"category": "moon"})
-    )
+    error = failure(lambda: client.request("GET", "/v5/order/realtime", {"category": "moon"}))
 
     assert isinstance(error, ParameterError)  # the exchange's own word: request refuses nothing
     assert [row["query"] for row in seen.rows()] == ["category=spot&brandNew=1", "category=moon"]

@@ -318,9 +318,7 @@ def test_keys_that_are_wrong_expired_or_may_only_read_are_told_apart(
         assert isinstance(failure(lambda: read(client)), AuthError)
 
 
-@pytest.mark.parametrize(
-    "code", [10000, 10016, 170007, 170032, 170146, 170147, 170310]
-)
+@pytest.mark.parametrize("code", [10000, 10016, 170007, 170032, 170146, 170147, 170310])
 def test_a_refusal_after_which_nobody_knows_is_not_a_no(
     code: int, exchange: LocalExchange, quick: BybitClient
 ) -> None:

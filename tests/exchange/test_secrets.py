@@ -115,7 +115,7 @@ def test_errors_and_replies_are_pickled_without_secrets(
     for thing in (error, reply):
         packed = pickle.dumps(thing)
         assert not hidden.is_in(packed.decode("latin-1"))
-        assert repr(pickle.loads(packed)) == repr(thing)
+        assert repr(pickle.loads(packed)) == repr(thing)  # noqa: S301 - our own
 
 
 def test_debug_logs_of_everybody_show_nothing(
@@ -194,7 +194,9 @@ def test_a_key_that_was_just_made_is_not_shown_in_a_notebook_or_a_log(
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
-    reply = trader.user.create_sub_api_key(subuid=1, readOnly=0, permissions={"Wallet": ["AccountTransfer"]})
+    reply = trader.user.create_sub_api_key(
+        subuid=1, readOnly=0, permissions={"Wallet": ["AccountTransfer"]}
+    )
 
     secret = reply.result["secret"]
     assert secret  # it is the caller's to take
@@ -261,7 +263,7 @@ def test_a_wrong_place_is_refused_without_showing_the_keys() -> None:
         {"base_url": "http://api.bybit.com"},
         {"base_url": "https://user:pass@host"},
     ):
-        error = _error_of(lambda w=wrong: BybitClient(KEY, SECRET, **w))  # type: ignore[misc]
+        error = _error_of(lambda w=wrong: BybitClient(KEY, SECRET, **w))
         for shown in shows(error):
             assert KEY not in shown
             assert SECRET not in shown

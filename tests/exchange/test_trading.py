@@ -21,25 +21,25 @@ def order(category: str, **changes: Any) -> dict[str, Any]:
     return {**RESTING, "category": category, "qty": "0.01", "orderLinkId": new_name(), **changes}
 
 
-def rows(reply: Reply[Any]) -> list[dict[str, Any]]:
+def rows(reply: Reply[Any]) -> list[Any]:
     """The list in an answer."""
-    found: list[dict[str, Any]] = reply.result["list"]
+    found: list[Any] = reply.result["list"]
     return found
 
 
 def coin(client: BybitClient, name: str) -> Decimal:
     """How much of a coin is in the wallet."""
     (account,) = rows(client.account.get_wallet_balance(accountType="UNIFIED", coin=name))
-    return next((Decimal(c["walletBalance"]) for c in account["coin"] if c["coin"] == name))
+    return next(Decimal(c["walletBalance"]) for c in account["coin"] if c["coin"] == name)
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_an_order_is_placed_found_amended_cancelled_and_remembered(
-    category: str, exchange: LocalExchange, client: BybitClient
+    category: Any, exchange: LocalExchange, client: BybitClient
 ) -> None:
     wanted = order(category)
     name = wanted["orderLinkId"]
-    which = {"category": category, "symbol": "BTCUSDT"}
+    which: dict[str, Any] = {"category": category, "symbol": "BTCUSDT"}
 
     placed = client.trade.place_order(**wanted)
     assert placed.result["orderLinkId"] == name
@@ -76,7 +76,7 @@ def test_a_market_order_on_spot_moves_coins(client: BybitClient) -> None:
 def test_a_market_order_on_a_contract_opens_a_position_and_another_closes_it(
     client: BybitClient,
 ) -> None:
-    which = {"category": "linear", "symbol": "BTCUSDT"}
+    which: dict[str, Any] = {"category": "linear", "symbol": "BTCUSDT"}
     wanted = order("linear", orderType="Market", price=None)
     client.position.set_leverage(**which, buyLeverage="5", sellLeverage="5")
 
@@ -110,7 +110,7 @@ def test_prices_and_sizes_may_be_decimals_and_arrive_exactly(
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_an_order_without_a_name_gets_one_that_is_echoed_and_finds_it(
-    category: str, exchange: LocalExchange, client: BybitClient
+    category: Any, exchange: LocalExchange, client: BybitClient
 ) -> None:
     first, second = (
         client.trade.place_order(**order(category, orderLinkId=None)).result for _ in range(2)
@@ -127,7 +127,7 @@ def test_an_order_without_a_name_gets_one_that_is_echoed_and_finds_it(
 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_a_batch_gives_every_item_a_name_and_tells_which_were_refused(
-    category: str, exchange: LocalExchange, client: BybitClient
+    category: Any, exchange: LocalExchange, client: BybitClient
 ) -> None:
     item = {k: v for k, v in order(category).items() if k not in ("category", "orderLinkId")}
     mine = new_name()
@@ -162,7 +162,7 @@ def test_orders_that_come_by_request_get_a_name_too(
 
 @pytest.mark.parametrize(("category", "code"), [("spot", 170141), ("linear", 110072)])
 def test_a_name_that_was_used_before_is_an_order_error(
-    category: str, code: int, exchange: LocalExchange, client: BybitClient
+    category: Any, code: int, exchange: LocalExchange, client: BybitClient
 ) -> None:
     wanted = order(category)
     client.trade.place_order(**wanted)
@@ -179,13 +179,11 @@ def test_a_name_that_was_used_before_is_an_order_error(
 
 @pytest.mark.parametrize(("category", "qty"), [("spot", "50"), ("linear", "200")])
 def test_an_order_beyond_the_means_is_an_insufficient_funds_error(
-    category: str, qty: str, exchange: LocalExchange, client: BybitClient
+    category: Any, qty: str, exchange: LocalExchange, client: BybitClient
 ) -> None:
     seen = Seen(exchange)
 
-    error = failure(
-        lambda: client.trade.place_order(**order(category, qty=qty, price="90000"))
-    )
+    error = failure(lambda: client.trade.place_order(**order(category, qty=qty, price="90000")))
 
     assert isinstance(error, InsufficientFundsError)
     assert not error.effect_unknown
@@ -213,7 +211,7 @@ def test_a_symbol_that_nobody_knows_is_a_parameter_error(client: BybitClient) ->
 
 def test_history_comes_in_pages_whose_cursor_goes_back_as_it_came(client: BybitClient) -> None:
     names = [client.trade.place_order(**order("spot")).result["orderLinkId"] for _ in range(5)]
-    which = {"category": "spot", "symbol": "BTCUSDT", "limit": 2}
+    which: dict[str, Any] = {"category": "spot", "symbol": "BTCUSDT", "limit": 2}
     found: list[str] = []
     cursor = None
 
@@ -231,8 +229,8 @@ def test_history_comes_in_pages_whose_cursor_goes_back_as_it_came(client: BybitC
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_market_data_needs_no_key(category: str, exchange: LocalExchange) -> None:
-    which = {"category": category, "symbol": "BTCUSDT"}
+def test_market_data_needs_no_key(category: Any, exchange: LocalExchange) -> None:
+    which: dict[str, Any] = {"category": category, "symbol": "BTCUSDT"}
     with connect(exchange, keys=False) as client:
         seen = Seen(exchange)
         book = client.market.get_orderbook(**which, limit=5).result

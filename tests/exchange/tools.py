@@ -16,7 +16,7 @@ from bybit_sync.simulator import LocalExchange
 
 TIME = "/v5/market/time"
 ORDER = "/v5/order/create"
-RESTING = {
+RESTING: dict[str, Any] = {
     "category": "spot",
     "symbol": "BTCUSDT",
     "side": "Buy",

@@ -41,6 +41,20 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     return Trust(tmp_path_factory.mktemp("trust"))
 
 
+@pytest.fixture(autouse=True)
+def _no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test asks a real name server: but for localhost, no name exists."""
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *args: Any, **kwargs: Any) -> Any:
+        host.encode("idna")  # raises what the real one does
+        if host == "localhost" or not host[0].isalpha():
+            return ask(host, *args, **kwargs)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
 @pytest.fixture
 def serve(trust: Trust) -> Iterator[Serve]:
     """Starts scripted servers; all are closed after the test."""

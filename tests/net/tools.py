@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +62,11 @@ def eventually(holds: Callable[[], Any], within: float = 3.0) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come about in time"
         time.sleep(0.002)
+
+
+def through_pickle(thing: Any) -> Any:
+    """What comes out where a pickle of it is read."""
+    return pickle.loads(pickle.dumps(thing))  # noqa: S301  # it is ours
 
 
 class Crew:

@@ -314,6 +314,30 @@ def test_take_profit_and_stop_loss_follow_the_position(hand: Hand) -> None:
     assert len(hand.world.accepted_orders()) == 1  # the exchange's own orders are not the user's
 
 
+@pytest.mark.parametrize("orderType", ["Market", "Limit"])
+def test_a_spot_buy_brings_its_own_pair_of_stops(hand: Hand, orderType: str) -> None:
+    bid, ask = hand.best(SPOT)
+    qty = "10000" if orderType == "Market" else "0.1"
+    hand.place(
+        SPOT,
+        orderType=orderType,
+        qty=qty,
+        price=str(ask + 5),
+        takeProfit=str(bid + 5000),
+        stopLoss=str(bid - 40),
+    )
+    stops = hand.call("trade.get_open_orders", **SPOT)["list"]
+    assert {stop["createType"] for stop in stops} == {"CreateByTakeProfit", "CreateByStopLoss"}
+    assert hand.coin("BTC")["locked"] == "0"
+
+    hand.wait(6 * 3600)
+
+    done = {stop["createType"]: hand.order(SPOT, stop["orderId"]) for stop in stops}
+    assert done["CreateByStopLoss"]["orderStatus"] == "Filled"
+    assert done["CreateByTakeProfit"]["orderStatus"] == "Cancelled"
+    assert hand.balance("BTC") - 10 < Decimal("0.000001")
+
+
 def test_trading_stop_sets_moves_and_clears(hand: Hand) -> None:
     bid, _ = hand.best(LINEAR)
     hand.place(LINEAR, orderType="Market", qty="0.2")

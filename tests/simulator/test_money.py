@@ -24,7 +24,6 @@ def hand() -> Hand:
     return Hand()
 
 
-
 def test_a_spot_buy_costs_what_its_deals_say(hand: Hand) -> None:
     hand.place(SPOT, orderType="Market", qty="50000")
 
@@ -256,7 +255,7 @@ class Flow:
         if step["trigger"] and where["category"] != "option":
             order["triggerPrice"] = str(bid + step["trigger"])
             order["triggerDirection"] = 1 if step["trigger"] > 0 else 2
-        if step["stops"] and where["category"] in ("linear", "inverse"):
+        if step["stops"] and where["category"] != "option":
             sign = 1 if step["side"] == "Buy" else -1
             order["takeProfit"] = str(price + sign * 30)
             order["stopLoss"] = str(price - sign * 30)
@@ -332,7 +331,9 @@ class Flow:
             if not order.by_amount:
                 assert order.filled <= order.qty
                 assert (order.status == "Filled") == (order.filled == order.qty)
-            is_held = order.status in ("New", "PartiallyFilled") or order.kind == "tpslOrder"
+            is_held = order.status in ("New", "PartiallyFilled") or (
+                order.kind == "tpslOrder" and order.createType == "CreateByUser"
+            )
             if order.category == "spot" and order.is_live and is_held:
                 coin = "USDT" if order.is_buy else "BTC"
                 worth = order.leaves * order.price if order.is_buy else order.leaves

@@ -19,7 +19,7 @@ from .matching import Matcher
 from .money import ZERO, cut, is_multiple, spell
 from .pages import page
 from .position import Position
-from .stops import STOP, TAKE, Stops
+from .stops import STOP, TAKE, Stops, Wish
 
 
 class Holdings:
@@ -235,7 +235,7 @@ class Holdings:
         if text(params, f"{name}OrderType") == "Limit":
             limit = decimal(params, f"{name}LimitPrice") or ZERO
         by = text(params, f"{name}TriggerBy") or "LastPrice"
-        self._stops.arm(account, slot, what, price, by, limit=limit, qty=qty)
+        self._stops.arm(account, slot, Wish(what, price, by, limit), qty)
 
 
 def _slots(account: Account, it: Instrument, *, with_empty: bool) -> list[Slot]:

@@ -131,7 +131,8 @@ class Margin:
         return after >= 0 or after >= before
 
     def unrealised(self, account: Account, slot: Slot) -> Decimal:
-        """Profit at the mark price; an option's whole value, as its premium has been paid."""
+        """Profit at the mark price. Of options, whose premium has been paid, only the debt of a
+        short one counts."""
         position = account.positions.get(slot)
         if position is None or not position.size:
             return ZERO

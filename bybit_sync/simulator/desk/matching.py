@@ -75,6 +75,7 @@ class Matcher:
         """The unfilled rest of an order that does not wait."""
         if order.by_amount and order.filled:
             self.end(order, "Filled")  # what is left of the amount buys no further step
+            self._stops.pair(order)
         elif order.filled:
             self.end(order, _cut_short(order), reason="EC_NoEnoughQtyToFill")
         else:

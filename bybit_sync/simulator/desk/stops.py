@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from .account import Account, Slot
 from .book import Book
 from .floor import Floor
 from .margin import Margin
-from .money import ZERO
+from .money import ZERO, floor_to
 from .order import Order
 
 TAKE, STOP = "TakeProfit", "StopLoss"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a TP or SL shall do."""
+
+    what: str
+    price: Decimal
+    by: str
+    """Which price triggers it, as in triggerBy."""
+    limit: Decimal = ZERO
+    """The price of the order that it lets loose; 0 for a market order."""
 
 
 class Stops:
@@ -49,59 +62,13 @@ class Stops:
         if not position.size:
             position.takeProfit = position.stopLoss = ZERO
             return self.armed(account, order.slot)
-        if not (order.takeProfit or order.stopLoss) or (position.size > 0) != order.is_buy:
+        if (position.size > 0) != order.is_buy:
             return []
         void = []
-        if order.takeProfit:
-            void += self.armed(account, order.slot, TAKE)
-            self.arm(
-                account,
-                order.slot,
-                TAKE,
-                order.takeProfit,
-                order.tpTriggerBy,
-                limit=order.tpLimitPrice if order.tpOrderType == "Limit" else ZERO,
-            )
-        if order.stopLoss:
-            void += self.armed(account, order.slot, STOP)
-            self.arm(
-                account,
-                order.slot,
-                STOP,
-                order.stopLoss,
-                order.slTriggerBy,
-                limit=order.slLimitPrice if order.slOrderType == "Limit" else ZERO,
-            )
+        for wish in wishes(order):
+            void += self.armed(account, order.slot, wish.what)
+            self.arm(account, order.slot, wish)
         return void
-
-    def pair(self, parent: Order) -> None:
-        """After a spot order is filled: its TP and SL for what it brought, one ending the other."""
-        it = self._floor.book_of(parent).tape.instrument
-        qty = parent.filled - (parent.fee if parent.is_buy else ZERO)
-        qty = floor_to(qty, it.step)
-        if qty < it.min_qty:
-            return
-        made = []
-        if parent.takeProfit:
-            limit = parent.tpLimitPrice if parent.tpOrderType == "Limit" else ZERO
-            made.append(self._spot(parent, TAKE, parent.takeProfit, limit, qty))
-        if parent.stopLoss:
-            limit = parent.slLimitPrice if parent.slOrderType == "Limit" else ZERO
-            made.append(self._spot(parent, STOP, parent.stopLoss, limit, qty))
-        if len(made) == 2:
-            made[0].sibling, made[1].sibling = made[1].orderId, made[0].orderId
-
-    def _spot(
-        self, parent: Order, what: str, price: Decimal, limit: Decimal, qty: Decimal
-    ) -> Order:
-        return self._wait(
-            self._blank(parent.uid, parent.slot, is_long=parent.is_buy, limit=limit),
-            what,
-            qty=qty,
-            price=price,
-            kind="tpslOrder",
-            stop="tpslOrder",
-        )
 
     def armed(self, account: Account, slot: Slot, what: str = "") -> list[Order]:
         """The stops of a position that wait: all, or those of the whole position of one sort."""
@@ -114,57 +81,81 @@ class Stops:
             and what in ("", order.stopOrderType)
         ]
 
-    def arm(
-        self,
-        account: Account,
-        slot: Slot,
-        what: str,
-        price: Decimal,
-        trigger_by: str,
-        *,
-        limit: Decimal = ZERO,
-        qty: Decimal | None = None,
-    ) -> Order:
+    def arm(self, account: Account, slot: Slot, wish: Wish, qty: Decimal | None = None) -> None:
         """A new TP or SL order for a position, or, with `qty`, for part of it."""
-        floor, position = self._floor, account.position(slot)
-        is_long = position.size > 0
-        category, symbol, idx = slot
-        number, order_id = floor.next_order(category)
-        book = floor.books[category, symbol]
-        order = Order(
+        position = account.position(slot)
+        size = abs(position.size) if qty is None else qty
+        name = wish.what if qty is None else f"Partial{wish.what}"
+        order = self._draft(account.uid, slot, wish, size, is_long=position.size > 0)
+        order.reduceOnly = order.closeOnTrigger = True
+        order.stopOrderType, order.createType = name, f"CreateBy{name}"
+        order.tpslMode = "Full" if qty is None else "Partial"
+        if qty is None and wish.what == TAKE:
+            position.takeProfit = wish.price
+        elif qty is None:
+            position.stopLoss = wish.price
+        self._wait(account, order)
+
+    def pair(self, parent: Order) -> None:
+        """After a spot order is filled: TP and SL for what it brought, one ending the other."""
+        account = self._floor.owner(parent)
+        it = self._floor.book_of(parent).tape.instrument
+        qty = floor_to(parent.filled - (parent.fee if parent.is_buy else ZERO), it.step)
+        if qty < it.min_qty:
+            return
+        made = []
+        for wish in wishes(parent):
+            order = self._draft(account.uid, parent.slot, wish, qty, is_long=parent.is_buy)
+            order.kind = order.stopOrderType = "tpslOrder"
+            order.marketUnit = "" if wish.limit else "baseCoin"
+            order.createType = f"CreateBy{wish.what}"
+            self._wait(account, order)
+            made.append(order)
+        if len(made) == 2:
+            made[0].sibling, made[1].sibling = made[1].orderId, made[0].orderId
+
+    def _draft(self, uid: str, slot: Slot, wish: Wish, qty: Decimal, *, is_long: bool) -> Order:
+        floor = self._floor
+        tape = floor.books[slot[:2]].tape
+        number, order_id = floor.next_order(slot[0])
+        return Order(
             number=number,
-            uid=account.uid,
-            category=category,
-            symbol=symbol,
+            uid=uid,
+            category=slot[0],
+            symbol=slot[1],
             orderId=order_id,
             orderLinkId="",
             side="Sell" if is_long else "Buy",
-            orderType="Limit" if limit else "Market",
-            qty=abs(position.size) if qty is None else qty,
-            price=limit,
-            timeInForce="GTC" if limit else "IOC",
+            orderType="Limit" if wish.limit else "Market",
+            qty=qty,
+            price=wish.limit,
+            timeInForce="GTC" if wish.limit else "IOC",
             created_ms=floor.now_ms,
             updated_ms=floor.now_ms,
-            positionIdx=idx,
-            reduceOnly=True,
-            closeOnTrigger=True,
+            positionIdx=slot[2],
             status="Untriggered",
             rank=floor.next_rank(),
             kind="StopOrder",
-            stopOrderType=what if qty is None else f"Partial{what}",
-            triggerPrice=price,
-            triggerDirection=1 if is_long == (what == TAKE) else 2,
-            triggerBy=trigger_by or "LastPrice",
-            tpslMode="Full" if qty is None else "Partial",
-            createType=f"CreateBy{'' if qty is None else 'Partial'}{what}",
-            last_price=book.tape.price(book.tape.last(floor.now_ms).price),
+            triggerPrice=wish.price,
+            triggerDirection=1 if is_long == (wish.what == TAKE) else 2,
+            triggerBy=wish.by or "LastPrice",
+            last_price=tape.price(tape.last(floor.now_ms).price),
         )
-        if qty is None:
-            if what == TAKE:
-                position.takeProfit = price
-            else:
-                position.stopLoss = price
+
+    def _wait(self, account: Account, order: Order) -> None:
+        book = self._floor.book_of(order)
         account.keep(order)
-        floor.watch(book)
+        self._floor.watch(book)
         book.wait(order)
-        return order
+
+
+def wishes(order: Order) -> list[Wish]:
+    """The TP and SL that an order brings along."""
+    found = []
+    if order.takeProfit:
+        limit = order.tpLimitPrice if order.tpOrderType == "Limit" else ZERO
+        found.append(Wish(TAKE, order.takeProfit, order.tpTriggerBy, limit))
+    if order.stopLoss:
+        limit = order.slLimitPrice if order.slOrderType == "Limit" else ZERO
+        found.append(Wish(STOP, order.stopLoss, order.slTriggerBy, limit))
+    return found

@@ -1,0 +1,327 @@
+"""The parser of answers and the writer of requests, fed byte by byte."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bybit_sync.clock import Deadline
+from bybit_sync.exceptions import AnswerTooLargeError, ConfigError
+from bybit_sync.net import wire
+from bybit_sync.net.budget import AnswerFaultError, Budget, PeerClosedError
+
+
+class FakeSocket:
+    """Gives these pieces out, one for each read, then the end of the stream."""
+
+    def __init__(self, pieces: list[bytes] | None = None, *, takes: int = 1 << 30) -> None:
+        self.pieces = list(pieces or [])
+        self.takes = takes
+        self.sent: list[bytes] = []
+        self.fault: OSError | None = None
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def recv(self, size: int) -> bytes:
+        if not self.pieces:
+            return b""
+        piece = self.pieces.pop(0)
+        if len(piece) > size:
+            self.pieces.insert(0, piece[size:])
+        return piece[:size]
+
+    def send(self, data: bytes) -> int:
+        if self.fault is not None:
+            raise self.fault
+        self.sent.append(bytes(data[: self.takes]))
+        return len(self.sent[-1])
+
+
+class FakeConnection:
+    def __init__(self, sock: FakeSocket) -> None:
+        self.sock = sock
+
+
+def budget(max_bytes: int | None = None, sign: Any = None) -> Budget:
+    made = Budget(Deadline.after(60.0), connect=10.0, read=30.0, sign=sign, max_bytes=max_bytes)
+    made.start_writing()
+    return made
+
+
+def read(*pieces: bytes, max_bytes: int | None = None, bodiless: bool = False) -> wire.RawAnswer:
+    connection: Any = FakeConnection(FakeSocket([piece for piece in pieces if piece]))
+    head = b"GET / HTTP/1.1\r\n"
+    return wire.exchange(connection, head, b"", budget(max_bytes), bodiless=bodiless)
+
+
+def facts(answer: wire.RawAnswer) -> tuple[Any, ...]:
+    return (
+        answer.status,
+        answer.reason,
+        answer.version,
+        answer.headers,
+        answer.body,
+        answer.keep_alive,
+    )
+
+
+NAMES = st.text("abcdefXYZ-0123456789", min_size=1, max_size=12).filter(
+    lambda name: name.lower() not in ("connection", "upgrade", "te")
+)
+VALUES = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=0, max_size=30)
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """A valid answer: any body, by length or in chunks, perhaps behind an interim one."""
+    body = draw(st.binary(max_size=200))
+    headers = draw(st.lists(st.tuples(NAMES, VALUES), max_size=6))
+    lines = [f"X-{name}: {value}" for name, value in headers]
+    if draw(st.booleans()):
+        cuts = sorted(draw(st.lists(st.integers(0, len(body)), max_size=4)))
+        parts = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+        lines.append("Transfer-Encoding: chunked")
+        payload = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts if part)
+        payload += b"0\r\n" + draw(st.sampled_from([b"", b"X-Trailer: t\r\n"])) + b"\r\n"
+    else:
+        lines.append(f"Content-Length: {len(body)}")
+        payload = body
+    if draw(st.booleans()):
+        lines.append("Connection: " + draw(st.sampled_from(["close", "keep-alive"])))
+    status = draw(st.sampled_from(["200 OK", "404 Not Found", "503 ", "299 Odd Reason"]))
+    interim = draw(st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n"]))
+    return (
+        interim
+        + f"HTTP/1.1 {status}\r\n".encode()
+        + "".join(f"{line}\r\n" for line in lines).encode()
+        + b"\r\n"
+        + payload
+    )
+
+
+@given(answers(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_an_answer_means_the_same_however_it_is_cut_into_pieces(
+    data: bytes, draw: st.DataObject
+) -> None:
+    cuts = sorted(draw.draw(st.lists(st.integers(0, len(data)), max_size=12)))
+    pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+    whole = facts(read(data))
+
+    assert facts(read(*pieces)) == whole
+    assert facts(read(*[data[i : i + 1] for i in range(len(data))])) == whole
+
+
+@given(answers(), st.data())
+@settings(max_examples=300, deadline=None)
+@example(b"", None)
+@example(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", None)
+def test_a_damaged_answer_is_an_answer_or_one_of_two_faults(
+    data: bytes, draw: st.DataObject | None
+) -> None:
+    if draw is not None:
+        damage = bytearray(data)
+        for _ in range(draw.draw(st.integers(1, 4))):
+            at = draw.draw(st.integers(0, len(damage)))
+            new = draw.draw(st.binary(max_size=3))
+            damage[at : at + draw.draw(st.integers(0, 3))] = new
+        data = bytes(damage)
+
+    try:
+        answer = read(data, max_bytes=150)
+        wire.decompress(answer, 150)
+    except (AnswerFaultError, AnswerTooLargeError, PeerClosedError):
+        return
+    assert 100 <= answer.status <= 999
+    assert len(answer.body) <= 150
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_are_an_answer_or_one_of_two_faults(data: bytes) -> None:
+    with contextlib.suppress(AnswerFaultError, AnswerTooLargeError):
+        read(b"HTTP/1.1 ", data, max_bytes=100)
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"gzip", b"deflate", b"x-gzip", b"identity"]))
+@settings(max_examples=150, deadline=None)
+def test_what_was_compressed_comes_out_and_what_was_damaged_does_not(
+    body: bytes, coding: bytes
+) -> None:
+    packed = {b"deflate": zlib.compress, b"identity": bytes}.get(coding, gzip.compress)(body)
+    answer = wire.RawAnswer(200, "", "1.1", [(b"Content-Encoding", coding)], packed, True)
+    assert wire.decompress(answer, None) == body
+    assert wire.decompress(answer, len(body)) == body
+
+    if coding != b"identity":
+        answer.body = packed[:-1]
+        with pytest.raises(AnswerFaultError):
+            wire.decompress(answer, None)
+        if body:
+            answer.body = packed
+            with pytest.raises(AnswerTooLargeError):
+                wire.decompress(answer, len(body) - 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", True),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\n\r\nto the end", False),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", True),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nextra", False),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\nextra", False),
+    ],
+)
+def test_a_connection_is_kept_after_a_framed_answer_and_no_other(lines: bytes, kept: bool) -> None:
+    assert read(lines).keep_alive is kept
+
+
+def test_the_answer_to_head_ends_with_its_headers() -> None:
+    answer = read(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", bodiless=True, max_bytes=9)
+
+    assert (answer.body, answer.keep_alive) == (b"", True)
+
+
+def test_an_interim_answer_to_head_is_not_the_real_one() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    answer = read(interim, b"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n", bodiless=True)
+
+    assert (answer.status, answer.headers) == (404, [(b"Content-Length", b"9")])
+
+
+def test_headers_are_bounded_in_number_and_size() -> None:
+    many = b"".join(b"X-%d: y\r\n" % number for number in range(300))
+    with pytest.raises(AnswerFaultError, match="headers"):
+        read(b"HTTP/1.1 200 OK\r\n" + many + b"Content-Length: 0\r\n\r\n")
+    long = b"X-A: " + b"y" * 70_000 + b"\r\n"
+    for size in (1000, 16_384, 65_536, 1 << 20):
+        data = b"HTTP/1.1 200 OK\r\n" + long + b"Content-Length: 0\r\n\r\n"
+        with pytest.raises(AnswerFaultError, match="65536"):
+            read(*[data[i : i + size] for i in range(0, len(data), size)])
+
+
+def test_a_flood_of_interim_answers_is_bounded() -> None:
+    with pytest.raises(AnswerFaultError):
+        read(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 10_000)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK\r\nX-A: ",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n",
+    ],
+)
+def test_a_cut_answer_is_a_fault(cut: bytes) -> None:
+    with pytest.raises(AnswerFaultError, match="cut short"):
+        read(cut)
+
+
+def test_an_end_before_the_first_byte_is_a_lost_connection() -> None:
+    with pytest.raises(PeerClosedError):
+        read()
+
+
+# --- writing ------------------------------------------------------------------------------
+
+
+def answering(**how: Any) -> FakeSocket:
+    return FakeSocket([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], **how)
+
+
+def exchange(sock: FakeSocket, head: bytes, body: bytes, made: Budget) -> wire.RawAnswer:
+    connection: Any = FakeConnection(sock)
+    return wire.exchange(connection, head, body, made)
+
+
+def test_a_request_goes_out_in_one_write() -> None:
+    sock, made = answering(), budget()
+
+    exchange(sock, b"POST / HTTP/1.1\r\nHost: x\r\n", b"body", made)
+
+    assert sock.sent == [b"POST / HTTP/1.1\r\nHost: x\r\n\r\nbody"]
+    assert made.written
+    assert made.answered
+
+
+@pytest.mark.parametrize("takes", [1, 7, 1000, 16_384])
+def test_a_large_request_goes_out_whole_however_little_is_taken(takes: int) -> None:
+    sock = answering(takes=takes)
+    body = bytes(range(256)) * (200 if takes > 500 else 2)
+
+    exchange(sock, b"POST / HTTP/1.1\r\n", body, budget())
+
+    assert b"".join(sock.sent) == b"POST / HTTP/1.1\r\n\r\n" + body
+    assert max(len(part) for part in sock.sent) <= 16_384
+
+
+def test_a_write_that_fails_at_once_has_written_nothing() -> None:
+    sock, made = answering(), budget()
+    sock.fault = BrokenPipeError("gone")
+
+    with pytest.raises(BrokenPipeError):
+        exchange(sock, b"POST / HTTP/1.1\r\n", b"", made)
+
+    assert not made.written
+
+
+def test_headers_are_signed_when_the_connection_is_in_hand() -> None:
+    signed = wire.signed(b"GET / HTTP/1.1\r\n", budget(sign=lambda: {"X-Sign": "s"}))
+
+    assert bytes(signed) == b"GET / HTTP/1.1\r\nX-Sign: s\r\n"
+
+
+def test_signed_bytes_do_not_show_in_a_traceback_with_locals() -> None:
+    signed = wire.signed(b"GET / HTTP/1.1\r\n", budget(sign=lambda: {"X-Sign": "secret"}))
+
+    assert "secret" not in repr(signed)
+    assert "secret" not in str(signed)
+
+
+def test_a_head_names_the_host_unless_the_caller_does() -> None:
+    assert wire.request_head("GET", "/", "h:1", {"A": "b", "C": None, b"D": b"e"}) == (  # type: ignore[dict-item]
+        b"GET / HTTP/1.1\r\nHost: h:1\r\nA: b\r\nD: e\r\n"
+    )
+    assert wire.request_head("GET", "/", "h:1", {"HOST": "other"}) == (
+        b"GET / HTTP/1.1\r\nHOST: other\r\n"
+    )
+    assert wire.request_head("GET", "http://me:pw@far:8/x", "proxy:1", {}) == (
+        b"GET http://me:pw@far:8/x HTTP/1.1\r\nHost: far:8\r\n"
+    )
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
+@settings(max_examples=200, deadline=None)
+@example("GET", "/", "X", "a\r\nEvil: 1")
+@example("GET", "/ HTTP/1.1\r\nEvil: 1", "X", "")
+@example("GET", "/", "X\r\nEvil", "")
+@example("GET / HTTP/1.1\r\nEvil:", "/", "X", "")
+def test_no_text_can_smuggle_a_line_into_a_request(
+    method: str, target: str, name: str, value: str
+) -> None:
+    try:
+        head = wire.request_head(method, target, "h", {name: value})
+    except ConfigError:
+        return
+    lines = head.split(b"\r\n")
+    assert len(lines) == (3 if name.lower() == "host" else 4)
+    assert lines[0] == f"{method} {target} HTTP/1.1".encode()
+    assert b"\n" not in head.replace(b"\r\n", b"")
+    assert b"\r" not in head.replace(b"\r\n", b"")
