@@ -250,6 +250,26 @@ def test_a_lost_answer_is_told_and_the_order_is_there_once(
     assert [order["orderLinkId"] for order in found] == [name]
 
 
+@pytest.mark.parametrize(
+    "kind", ["drop_before_accept", "drop_after_accept", "reset_before", "reset_after"]
+)
+def test_an_order_on_a_kept_connection_that_dies_is_not_sent_again_but_a_read_is(
+    kind: str, exchange: LocalExchange, hasty: BybitClient
+) -> None:
+    hasty.market.get_server_time()
+    getattr(exchange.faults, kind)(TIME)
+    assert hasty.market.get_server_time(options=ONCE)["retCode"] == 0
+    getattr(exchange.faults, kind)(ORDER)
+    seen = Seen(exchange)
+
+    error = failure(lambda: hasty.trade.place_order(**RESTING))
+
+    assert type(error) is ConnectionLostError
+    assert error.effect_unknown
+    assert seen.paths() == [ORDER]
+    assert hasty.pool_stats().created == 2
+
+
 # --- nothing was sent ---------------------------------------------------------------------
 
 

@@ -160,7 +160,7 @@ def test_a_raised_limit_of_the_account_is_used(clock: FakeClock) -> None:
     assert go(limits, PLACE_ORDER, **LINEAR).waited > 0.0
     new = Endpoint("other", "", "GET", "/v5/new")
     go(limits, new)
-    assert go(limits, new).waited == pytest.approx(2.05)
+    assert go(limits, new).waited == pytest.approx(2.06)
 
 
 def test_the_callers_are_served_in_the_order_in_which_they_asked(clock: FakeClock) -> None:
