@@ -67,6 +67,9 @@ _PURSE = ("get_wallet_balance", "get_account_info", "get_fee_rates")
 class World:
     """A market, its accounts and their orders.
 
+    Nobody is liquidated and nothing is borrowed: an account in trouble only finds that it may open
+    nothing more. Trailing stops are refused.
+
     One thread at a time. Everything follows from the seed, the calls and their times: the same
     ones give the same answers. Time is the caller's and must not run backwards; if it does, the
     world stands still until it is caught up with.
@@ -136,14 +139,18 @@ class World:
         """Let everything happen that time has brought: fills, triggers, funding."""
         self._clockwork.advance(self._clock())
 
-    def accepted_orders(self) -> list[dict[str, Any]]:
+    def accepted_orders(self, start: int = 0) -> list[dict[str, Any]]:
         """Every order that a user placed and the exchange took, oldest first, as rows of
-        order/history with the account's `uid`."""
+        order/history with the account's `uid`; without the first `start`."""
         floor = self._floor
         return [
             {**history_row(order, floor.book_of(order).tape.instrument), "uid": order.uid}
-            for order in floor.accepted
+            for order in floor.accepted[start:]
         ]
+
+    def accepted_count(self) -> int:
+        """How many there are; at once, however many."""
+        return len(self._floor.accepted)
 
     def wallets(self) -> dict[str, dict[str, Decimal]]:
         """All wallets by uid, the outside market's ("1") and the exchange's own ("2") included:

@@ -61,7 +61,7 @@ def test_a_post_is_mocked_with_the_body_that_was_signed(mocked: BybitClient) -> 
     mocked.trade.place_order(**RESTING)
 
     (call,) = responses.calls
-    sent = json.loads(call.request.body or b"")
+    sent = json.loads(str(call.request.body, "utf-8"))
     assert sent["price"] == RESTING["price"]
     assert len(sent["orderLinkId"]) == 32
     assert call.request.headers["Content-Type"] == "application/json"

@@ -189,3 +189,21 @@ def test_many_threads_behind_one_proxy_share_its_pool(
     adapter: Any = plain.get_adapter(server.url)
     assert len(adapter.proxy_manager) == 1
     assert adapter.stats().idle == proxy.open <= 20
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["connect", "forward"])
+@pytest.mark.parametrize("way", ["client", "whole", "stream"])
+def test_a_proxy_that_is_spoken_to_over_tls(
+    way: str, tls: bool, make_session: MakeSession, serve: Serve
+) -> None:
+    server, proxy = serve(servers.answering(), tls=tls), serve(servers.relaying)
+    session = make_session(proxy=proxy.url, total_timeout=3.0)
+
+    for _ in range(3):
+        if way == "client":
+            assert send(session, server.url, "POST").body == b"{}"
+        else:
+            assert session.session.get(server.url, stream=way == "stream").content == b"{}"
+
+    assert proxy.accepted == 1
+    assert is_at_rest(session)

@@ -56,8 +56,11 @@ class FakeWorld:
     def tick(self) -> None:
         pass
 
-    def accepted_orders(self) -> list[dict[str, Any]]:
-        return self._accepted
+    def accepted_orders(self, start: int = 0) -> list[dict[str, Any]]:
+        return self._accepted[start:]
+
+    def accepted_count(self) -> int:
+        return len(self._accepted)
 
     def dump(self) -> dict[str, Any]:
         return {"uids": list(self._accounts), "orders": self._accepted}

@@ -108,23 +108,28 @@ def test_an_order_link_id_is_used_once_for_ever(
 
 
 @pytest.mark.parametrize(
-    ("where", "unknown", "cancelled", "filled"),
-    [(SPOT, 170213, 170142, 170139), (LINEAR, 110001, 110010, 110008)],
-    ids=["spot", "linear"],
+    ("where", "doing", "said"),
+    [
+        (SPOT, "cancel", (170213, "Order does not exist.")),
+        (SPOT, "amend", (170213, "Order does not exist.")),
+        (LINEAR, "cancel", (110001, "order not exists or too late to cancel")),
+        (LINEAR, "amend", (110001, "order not exists or too late to replace")),
+    ],
+    ids=str,
 )
-@pytest.mark.parametrize("doing", ["trade.cancel_order", "trade.amend_order"])
-def test_what_is_gone_cannot_be_touched(
-    hand: Hand, where: dict[str, str], unknown: int, cancelled: int, filled: int, doing: str
+def test_what_is_unknown_or_over_does_not_exist(
+    hand: Hand, where: dict[str, str], doing: str, said: tuple[int, str]
 ) -> None:
     gone = hand.place(where, price="50000", qty="0.01")
     hand.call("trade.cancel_order", **where, orderId=gone)
     done = hand.place(where, orderType="Market", qty="1000" if where is SPOT else "0.01")
 
-    assert hand.refused(doing, **where, orderId="no-such", qty="1")[0] == unknown
-    assert hand.refused(doing, **where, orderLinkId="no-such", qty="1")[0] == unknown
-    assert hand.refused(doing, **where, orderId=gone, qty="1")[0] == cancelled
-    assert hand.refused(doing, **where, orderId=done, qty="1")[0] == filled
-    assert hand.refused(doing, **where, qty="1")[0] == 10001
+    asked = [
+        {"orderId": "no-such"}, {"orderLinkId": "no-such"}, {"orderId": gone}, {"orderId": done},
+    ]  # fmt: skip
+    told = [hand.refused(f"trade.{doing}_order", **where, **who, qty="1") for who in asked]
+    assert told == [said] * 4
+    assert hand.refused(f"trade.{doing}_order", **where, qty="1")[0] == 10001
 
 
 def test_another_accounts_order_does_not_exist(hand: Hand) -> None:

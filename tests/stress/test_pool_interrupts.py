@@ -32,7 +32,14 @@ def test_interrupts_at_any_moment_cost_no_slot(monkeypatch: pytest.MonkeyPatch) 
     main = threading.main_thread().ident
     assert main is not None
     armed, over = threading.Event(), threading.Event()
+    is_calling = False
     struck = 0
+
+    def interrupt(*args: object) -> None:
+        nonlocal is_calling
+        if is_calling:  # a stroke that comes late, between two calls, is let go
+            is_calling = False
+            raise KeyboardInterrupt
 
     def strike() -> None:
         dice = random.Random(1)
@@ -46,6 +53,7 @@ def test_interrupts_at_any_moment_cost_no_slot(monkeypatch: pytest.MonkeyPatch) 
         while not over.is_set():
             send(session, server.url)
 
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         with Crew() as crew:
             crew.start(strike)
@@ -53,8 +61,9 @@ def test_interrupts_at_any_moment_cost_no_slot(monkeypatch: pytest.MonkeyPatch) 
             for turn in range(INTERRUPTS):
                 stream = turn % 2 == 0
                 try:
-                    armed.set()
                     while True:
+                        is_calling = True
+                        armed.set()  # again: one that struck inside a finalizer was swallowed
                         one_call(session, server.url, stream=stream)
                 except KeyboardInterrupt:
                     struck += 1
@@ -70,6 +79,7 @@ def test_interrupts_at_any_moment_cost_no_slot(monkeypatch: pytest.MonkeyPatch) 
         with Crew() as crew:  # both slots can be had at once
             crew.start(lambda: send(session, server.url, sign=lambda: waited(meet)), times=2)
     finally:
+        signal.signal(signal.SIGINT, before)
         over.set()
         session.close()
         server.close()

@@ -12,20 +12,10 @@ def duplicate(is_spot: bool) -> Refusal:
 
 
 def not_found(is_spot: bool, doing: str) -> Refusal:
+    """The order is unknown, or over: Bybit does not tell the two apart here."""
     if is_spot:
         return Refusal(170213, "Order does not exist.")
     return Refusal(110001, f"order not exists or too late to {doing}")
-
-
-def over(is_spot: bool, was_filled: bool) -> Refusal:
-    """The order is known but closed."""
-    if is_spot:
-        if was_filled:
-            return Refusal(170139, "Order has been filled.")
-        return Refusal(170142, "Order has been canceled.")
-    if was_filled:
-        return Refusal(110008, "Order has been finished or canceled")
-    return Refusal(110010, "Order has been canceled")
 
 
 def poor(is_spot: bool) -> Refusal:

@@ -132,15 +132,12 @@ class Trading:
     def _find(self, account: Account, params: Params, doing: str) -> Order:
         """The open order that a request names; orderId wins over orderLinkId."""
         tape = self._intake.tape(params)
-        is_spot = tape.instrument.is_spot
         order_id, link = text(params, "orderId"), text(params, "orderLinkId")
         if not order_id and not link:
             raise bad_params("params error: orderId or orderLinkId is required")
         order = account.orders.get(order_id) if order_id else account.links.get(link)
-        if order is None or order.key != tape.instrument.key:
-            raise refusals.not_found(is_spot, doing)
-        if not order.is_live:
-            raise refusals.over(is_spot, order.status == "Filled")
+        if order is None or order.key != tape.instrument.key or not order.is_live:
+            raise refusals.not_found(tape.instrument.is_spot, doing)
         return order
 
     def cancel_all_orders(self, account: Account, params: Params) -> Answer:

@@ -49,7 +49,7 @@ class Admin:
         self._routes: Mapping[tuple[str, str], Callable[[Query, dict[str, Any]], Any]] = {
             ("GET", "/"): lambda query, body: asdict(self._ready),
             ("GET", "/orders"): self._orders,
-            ("GET", "/orders/count"): lambda query, body: len(venue.accepted_orders()),
+            ("GET", "/orders/count"): lambda query, body: venue.accepted_count(),
             ("GET", "/requests"): lambda query, body: hub.journal.arrivals(),
             ("GET", "/requests/count"): self._count_requests,
             ("GET", "/connections"): lambda query, body: asdict(hub.connections),
@@ -76,7 +76,7 @@ class Admin:
             return _json(400, {"error": str(error)})
 
     def _orders(self, query: Query, body: dict[str, Any]) -> Any:
-        return self._venue.accepted_orders()[int(query.get("from", "0")) :]
+        return self._venue.accepted_orders(max(0, int(query.get("from", "0"))))
 
     def _count_requests(self, query: Query, body: dict[str, Any]) -> int:
         return self._hub.journal.count(query.get("method"), query.get("path"))

@@ -59,8 +59,12 @@ class World(Protocol):
         """Let time act."""
         ...
 
-    def accepted_orders(self) -> list[dict[str, Any]]:
-        """Every order ever accepted, oldest first."""
+    def accepted_orders(self, start: int = 0) -> list[dict[str, Any]]:
+        """Every order ever accepted, oldest first, without the first `start`."""
+        ...
+
+    def accepted_count(self) -> int:
+        """How many there are."""
         ...
 
     def dump(self) -> dict[str, Any]:
@@ -77,6 +81,7 @@ class Venue:
         self._handled: dict[str, bool] = {}
         self.tick = world.tick
         self.accepted_orders = world.accepted_orders
+        self.accepted_count = world.accepted_count
 
     @classmethod
     def open(cls, world: str, seed: int, state: str | None) -> Venue:
