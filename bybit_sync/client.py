@@ -129,7 +129,12 @@ class BybitClient(Groups):
 
     @classmethod
     def local(
-        cls, *, latency: float = 0.0, config: Config | None = None, **options: Any
+        cls,
+        *,
+        latency: float = 0.0,
+        config: Config | None = None,
+        registry: CollectorRegistry | None = None,
+        **options: Any,
     ) -> BybitClient:
         """A client on a local exchange that is started for it and stopped with it.
 
@@ -146,6 +151,7 @@ class BybitClient(Groups):
                 exchange.api_secret,
                 base_url=exchange.url,
                 config=replace(config or Config(), tls=TlsConfig(ca_file=exchange.ca_file or "")),
+                registry=registry,
             )
         except BaseException:
             exchange.stop()

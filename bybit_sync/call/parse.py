@@ -41,12 +41,13 @@ _REGION_WORDS = (b"country", b"region", b"jurisdiction")
 
 
 class Parser:
-    """Turns answers into envelopes. `hidden` are the texts that no message may hold."""
+    """Turns the answers of `host` into envelopes. `hidden` are texts that no message may hold."""
 
-    __slots__ = ("_clock", "_hidden")  # vars() would show the hidden ones
+    __slots__ = ("_clock", "_hidden", "_host")  # vars() would show the hidden ones
 
-    def __init__(self, clock: Clock, hidden: Sequence[str] = ()) -> None:
+    def __init__(self, clock: Clock, hidden: Sequence[str] = (), host: str = "Bybit") -> None:
         self._clock = clock
+        self._host = host
         self._hidden = tuple(hidden)
 
     def parse(self, endpoint: Endpoint, answer: Answer) -> Body:
@@ -117,7 +118,8 @@ class Parser:
 
     def _unreadable(self, endpoint: Endpoint, answer: Answer, what: str) -> BadAnswerError:
         return BadAnswerError(
-            f"HTTP {answer.status}, {what}: {quote_answer(answer.body, self._hidden)}",
+            f"{self._host} answered after {answer.elapsed:.3f} s: HTTP {answer.status}, {what}: "
+            f"{quote_answer(answer.body, self._hidden)}",
             status_code=answer.status,
             resp_headers=answer.headers,
             effect_unknown=endpoint.changes_something,
@@ -137,7 +139,7 @@ class Parser:
         elif status == 404:
             quoted = f"no such path, or not for this kind of account: {quoted}"
         error = BadAnswerError(
-            f"HTTP {status}: {quoted}",
+            f"{self._host} answered after {answer.elapsed:.3f} s: HTTP {status}: {quoted}",
             status_code=status,
             resp_headers=answer.headers,
             # Every 4xx is a refusal, save 408: the server gave up waiting for what it had.

@@ -108,7 +108,8 @@ class Pipeline:
         self.transport = transport
         self.base_url = base_url
         self._signer = signer
-        self.parser = Parser(clock, () if signer is None else (signer.api_key,))
+        hidden = () if signer is None else (signer.api_key,)
+        self.parser = Parser(clock, hidden, base_url.partition("://")[2])
         self._timeout = config.connection_pool.total_timeout
         self.recv_window_ms = config.client.recv_window_ms
         self._is_closed = False

@@ -60,6 +60,11 @@ class ClientConfig(Table):
         for key, value in self._checked(given).items():
             object.__setattr__(self, key, value)
 
+    def __repr__(self) -> str:
+        # Also of one that was refused half-way: a traceback that shows locals asks for it.
+        known = [(key, getattr(self, key, None)) for key in self.key_names()]
+        return f"ClientConfig({', '.join(f'{key}={value!r}' for key, value in known)})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionPoolConfig(Table):

@@ -112,6 +112,7 @@ class PooledAdapter(HTTPAdapter):
             known = proxy in self.proxy_manager
             kwargs.setdefault("socket_options", self._dialer.options)
             kwargs.setdefault("proxy_ssl_context", self._contexts.get())
+            kwargs.setdefault("ssl_context", self._contexts.get())
             manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **kwargs)
             if not known:
                 self._adopt(manager)

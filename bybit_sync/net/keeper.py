@@ -64,8 +64,9 @@ class Keeper:
 
     def close(self) -> None:
         """Stop the thread and wait for it."""
-        self._stop.set()
-        thread, self._thread = self._thread, None
+        with self._lock:  # a thread that is just being started is ended too
+            self._stop.set()
+            thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
             thread.join(_JOIN_SECONDS)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 from urllib3.exceptions import HTTPError as Urllib3Error
-from urllib3.util.proxy import connection_requires_http_tunnel
 
 from bybit_sync.clock import Deadline
 from bybit_sync.exceptions import ClientClosedError
@@ -68,6 +67,14 @@ class SlotPool(urllib3.HTTPConnectionPool):
         assert isinstance(self.pool, IdleStack)
         self.idle = self.pool.connections
         self.is_closed = False
+        proxy = self.proxy
+        # A pool of connections to the proxy itself, which is given whole URLs; all others of a
+        # proxy tunnel through it.
+        self.is_forwarding = proxy is not None and (proxy.scheme, proxy.host, proxy.port) == (
+            self.scheme,
+            self.host,
+            self.port,
+        )
         self._slots = slots
         self._dialer = dialer
         self.conn_kw["dialer"] = dialer
@@ -200,10 +207,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         return conn
 
     def _connect(self, conn: Any) -> None:
-        scheme = self.scheme
-        if self.proxy is not None and connection_requires_http_tunnel(
-            self.proxy, self.proxy_config, scheme
-        ):
+        if self.proxy is not None and not self.is_forwarding:
             self._prepare_proxy(conn)
         else:
             conn.connect()
@@ -240,7 +244,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         """
         budget = timeout if isinstance(timeout, Budget) else self._default_budget()
         fields = dict(self.headers if headers is None else headers)
-        if self.proxy is not None and self.scheme == "http":
+        if self.is_forwarding:
             fields.update(self.proxy_headers)
         if self._dialer.config.force_close and not _names(fields, "connection"):
             fields["Connection"] = "close"

@@ -97,7 +97,7 @@ class PooledSession:
         budget: Budget,
     ) -> Answer:
         pool = self._pool(base)
-        if self._proxy and pool.scheme == "http":
+        if pool.is_forwarding:
             target = base + target
             headers = HeaderBlock({**headers, **pool.proxy_headers})
         host = wire.host_of(target, pool.host_header)

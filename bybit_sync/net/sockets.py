@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from urllib3.util.ssltransport import SSLTransport
+
 from bybit_sync.clock import Deadline
 from bybit_sync.config import TcpKeepaliveConfig
 
@@ -50,6 +52,9 @@ class TimedSSLSocket(ssl.SSLSocket):
     """The same, inside TLS."""
 
     budget: Budget | None = None
+    carries_tls = False
+    """True on the way to a TLS proxy once a tunnel leads through it: urllib3's TLS inside the
+    tunnel knows no time-outs, and reads through ``recv``."""
 
     def do_handshake(self, block: bool = False) -> None:
         try:
@@ -57,6 +62,11 @@ class TimedSSLSocket(ssl.SSLSocket):
         except BaseException:  # `ssl` itself closes after errors, but not after Ctrl-C
             self.close()
             raise
+
+    def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        if self.carries_tls and self.budget is not None:
+            self.settimeout(self.budget.patience())
+        return super().recv(*args, **kwargs)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.budget is not None:
@@ -248,16 +258,25 @@ def readable(fds: Sequence[int]) -> set[int]:
     return {fd for fd, _ in poller.poll(0)}
 
 
-def is_quiet(sock: socket.socket) -> bool:
+def holds_unread(sock: Any) -> bool:
+    """True where decrypted bytes lie inside the TLS object, of which the kernel knows nothing."""
+    if isinstance(sock, ssl.SSLSocket):
+        return sock.pending() > 0
+    if isinstance(sock, SSLTransport):
+        return sock.sslobj.pending() > 0 or sock.incoming.pending > 0 or holds_unread(sock.socket)
+    return False
+
+
+def is_quiet(sock: Any) -> bool:
     """True for an idle connection that is open and holds no unread byte, kernel's or TLS's.
 
     TLS 1.3 session tickets lie unread behind every handshake: they are drained here, or a warmed
     connection would look like one that the server has closed.
     """
+    if holds_unread(sock) or not isinstance(sock, socket.socket):
+        return False  # TLS inside TLS cannot be asked without waiting
     try:
         if isinstance(sock, ssl.SSLSocket):
-            if sock.pending():
-                return False
             sock.setblocking(False)
             return _has_nothing_to_read(sock)
         sock.setblocking(False)

@@ -47,6 +47,8 @@ class AdminClient:
             ) from error
         finally:
             connection.close()
+        if response.status >= http.client.INTERNAL_SERVER_ERROR:
+            raise SimulatorError(answer["error"])
         if response.status != http.client.OK:
             raise ValueError(answer["error"])
         return answer

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ class ChildProcess:
 
     def _wait(self) -> Ready:
         assert self._process.stdout is not None
+        started = time.monotonic()
         impatience = threading.Timer(_START_PATIENCE, self._process.kill)
         impatience.start()
         try:
@@ -98,7 +100,8 @@ class ChildProcess:
             impatience.join()
         if not line:
             self._process.wait()
-            raise SimulatorError(f"the local exchange did not start{self.explain()}")
+            took = time.monotonic() - started
+            raise SimulatorError(f"the local exchange did not start ({took:.0f} s){self.explain()}")
         said = json.loads(line)
         if "error" in said:
             raise SimulatorError(said["error"])

@@ -30,7 +30,8 @@ class Settings:
     idle_timeout: float | None = None
     """Closes connections that were unused for so long; None = never."""
     state: str | None = None
-    """A file: read at the start if it exists, kept up to date, written at the end."""
+    """A file: read at the start if it exists, kept up to date, written at the end. What a client
+    was told outlives a kill, by FILE.diary beside it."""
     world: str = "bybit_sync.simulator.world:World"
     """The market behind the server, as ``module:class``."""
 

@@ -90,7 +90,7 @@ class World:
             **_methods("market", market, _MARKET),
             **_methods("market", PublicStatistics(listed, rates), _STATISTICS),
         }
-        reports = Reports(floor)
+        reports, purse = Reports(floor), Purse(floor, margin)
         holdings = Holdings(floor, intake, margin, matcher, stops)
         self._private: dict[str, Callable[[Account, Params], Answer]] = {
             **_methods("trade", Trading(floor, intake, margin, matcher), _TRADING),
@@ -99,7 +99,8 @@ class World:
             ),
             **_methods("position", holdings, _HOLDINGS),
             **_methods("position", reports, ("get_closed_pnl",)),
-            **_methods("account", Purse(floor, margin), _PURSE),
+            **_methods("account", purse, _PURSE),
+            **_methods("asset", purse, ("get_coin_info",)),
             **_methods("account", reports, ("get_transaction_log",)),
         }
 

@@ -16,7 +16,7 @@ from bybit_sync.net.session import PooledSession
 from . import servers
 from .conftest import MakeSession, Serve
 from .servers import Peer
-from .tools import failure, is_at_rest, send
+from .tools import TOTAL, Crew, ends_within, eventually, failure, is_at_rest, send
 
 KEEPALIVE = TcpKeepaliveConfig(idle=31, interval=11, count=4, user_timeout=32.5)
 
@@ -178,8 +178,6 @@ def test_a_proxy_that_hangs_up_is_a_connect_error_and_nothing_was_sent(
 def test_many_threads_behind_one_proxy_share_its_pool(
     plain: requests.Session, serve: Serve
 ) -> None:
-    from .tools import Crew
-
     server, proxy = serve(servers.answering()), serve(servers.relaying, tls=False)
     proxies = {"https": proxy.url}
 
@@ -206,4 +204,33 @@ def test_a_proxy_that_is_spoken_to_over_tls(
             assert session.session.get(server.url, stream=way == "stream").content == b"{}"
 
     assert proxy.accepted == 1
+    assert is_at_rest(session)
+
+
+def test_a_tunnel_inside_tls_that_was_closed_is_noticed(
+    make_session: MakeSession, serve: Serve
+) -> None:
+    server = serve(servers.in_turn(servers.closing_after(0.0), servers.answering()))
+    proxy = serve(servers.relaying)
+    session = make_session(proxy=proxy.url, total_timeout=3.0)
+
+    send(session, server.url)
+    eventually(lambda: proxy.open == 0)
+
+    assert send(session, server.url, "POST").status == 200
+
+
+def test_a_tunnel_inside_tls_is_held_to_the_deadline(
+    make_session: MakeSession, serve: Serve
+) -> None:
+    head = servers.OK + b"Content-Length: 1000\r\n\r\n"
+    server, proxy = serve(servers.dripping(head, b"x" * 999)), serve(servers.relaying)
+    session = make_session(proxy=proxy.url, total_timeout=TOTAL)
+
+    with ends_within(TOTAL):
+        error = failure(session, server.url, "POST")
+    with ends_within(TOTAL), pytest.raises(requests.RequestException):
+        assert session.session.get(server.url, stream=True).content
+
+    assert error.effect_unknown
     assert is_at_rest(session)

@@ -189,10 +189,12 @@ STEPS = st.lists(
         {
             "who": st.integers(0, 2),
             "what": st.sampled_from(
-                ["place"] * 6 + ["amend", "amend", "cancel", "cancel_all", "wait", "lever", "stop"]
+                ["place"] * 7
+                + ["amend", "amend", "cancel", "cancel_all", "wait", "lever", "stop", "switch"]
             ),
             "where": st.sampled_from(["spot", "linear", "linear", "inverse", "option"]),
             "side": SIDES,
+            "slot": st.integers(1, 2),
             "market": st.sampled_from([False, False, True]),
             "qty": st.integers(1, 400),
             "offset": st.integers(-60, 60),
@@ -218,6 +220,8 @@ class Flow:
         rich = {"USDT": "500000", "BTC": "5"}
         self.accounts = [self.hand.world.open_account(rich) for _ in range(2)]
         self.accounts.append(self.hand.world.open_account({"USDT": "3000", "BTC": "0.02"}))
+        # One account starts in hedge mode; any may switch while it has nothing open.
+        self.hand.call("position.switch_position_mode", self.accounts[1], **LINEAR, mode=3)
         options = self.hand.call("market.get_instruments_info", category="option")["list"]
         self.where = {
             "spot": SPOT,
@@ -251,6 +255,7 @@ class Flow:
             "reduceOnly": step["reduce"],
             "smpType": step["smp"],
             "orderLinkId": f"link-{self.links}",
+            "positionIdx": self.slot(step, account, where),
         }
         if step["trigger"] and where["category"] != "option":
             order["triggerPrice"] = str(bid + step["trigger"])
@@ -262,6 +267,11 @@ class Flow:
         order_id = self.hand.place(where, account, **order)
         self.accepted.append(order_id)
         return order_id
+
+    @staticmethod
+    def slot(step: dict[str, Any], account: Account, where: dict[str, str]) -> int:
+        is_hedged = (where["category"], where["symbol"]) in account.hedged
+        return int(step["slot"]) if is_hedged else 0
 
     @staticmethod
     def qty(step: dict[str, Any], where: dict[str, str]) -> str:
@@ -299,8 +309,13 @@ class Flow:
 
     def stop(self, step: dict[str, Any], account: Account, where: dict[str, str]) -> Any:
         price = self.hand.best(where)[0] + step["offset"]
-        asked = {"tpslMode": "Full", "positionIdx": 0, "stopLoss": str(price)}
+        slot = self.slot(step, account, where)
+        asked = {"tpslMode": "Full", "positionIdx": slot, "stopLoss": str(price)}
         return self.hand.call("position.set_trading_stop", account, **where, **asked)
+
+    def switch(self, step: dict[str, Any], account: Account, where: dict[str, str]) -> Any:
+        mode = 3 if step["slot"] == 1 else 0
+        return self.hand.call("position.switch_position_mode", account, **LINEAR, mode=mode)
 
     def check(self) -> None:
         assert set(self.hand.totals().values()) == {Decimal(0)}
@@ -347,18 +362,23 @@ class Flow:
         house = self.hand.world.account("1")
         for name in ("linear", "inverse", "option"):
             where = self.where[name]
-            slot = (where["category"], where["symbol"], 0)
+            key = where["category"], where["symbol"]
             sizes = Decimal(0)
             for account in (*self.accounts, self.hand.account):
                 dealt = sum(
                     Decimal(deal["execQty"]) * (1 if deal["side"] == "Buy" else -1)
                     for deal in account.executions
-                    if (deal["category"], deal["symbol"]) == slot[:2]
+                    if (deal["category"], deal["symbol"]) == key
                 )
+                one_way, long, short = (account.size((*key, idx)) for idx in (0, 1, 2))
+                assert long >= 0 >= short
+                assert key in account.hedged or not (long or short)
+                assert key not in account.hedged or not one_way
+                held = one_way + long + short
                 delivered = any(row["type"] == "DELIVERY" for row in account.log)
-                assert account.size(slot) == dealt or (name == "option" and delivered)
-                sizes += account.size(slot)
-            assert sizes + house.size(slot) == 0
+                assert held == dealt or (name == "option" and delivered)
+                sizes += held
+            assert sizes + house.size((*key, 0)) == 0
 
 
 @settings(FLOW, max_examples=40)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..answer import Answer, Params, text
+from ..market.exchange_list import COINS
 from ..refusal import unknown_symbol
 from .account import Account
 from .floor import Floor
@@ -121,6 +122,12 @@ class Purse:
             }
         )
 
+    def get_coin_info(self, account: Account, params: Params) -> Answer:
+        """The coins that can be held here. Clients learn from it which coins there are."""
+        asked = text(params, "coin").upper()
+        rows = [_chains(coin) for coin in COINS if asked in ("", coin)]
+        return Answer({"rows": rows}, ret_msg="success")
+
     def get_fee_rates(self, account: Account, params: Params) -> Answer:
         category = text(params, "category")
         symbol, base = text(params, "symbol"), text(params, "baseCoin")
@@ -137,6 +144,26 @@ class Purse:
             raise unknown_symbol()
         listed = [{"symbol": it.symbol, "baseCoin": "", **rates} for it in found]
         return Answer({"category": category, "list": listed})
+
+
+def _chains(coin: str) -> dict[str, Any]:
+    """A coin's row of coin/query-info: one chain, on which nothing ever arrives or leaves."""
+    chain = {
+        "chainType": coin,
+        "confirmation": "6",
+        "withdrawFee": "0",
+        "depositMin": "0",
+        "withdrawMin": "0",
+        "chain": coin,
+        "chainDeposit": "0",
+        "chainWithdraw": "0",
+        "minAccuracy": "8",
+        "withdrawPercentageFee": "0",
+        "contractAddress": "",
+        "safeConfirmNumber": "6",
+        "withdrawMax": "10000000",
+    }
+    return {"name": coin, "coin": coin, "remainAmount": "10000000", "chains": [chain]}
 
 
 def _usd(amount: Decimal) -> str:

@@ -41,6 +41,9 @@ _LINEAR: dict[str, tuple[str, str, str, str, str]] = {
 }
 _INVERSE: dict[str, tuple[str, str]] = {"BTC": ("0.10", "25000000"), "ETH": ("0.01", "16000000")}
 
+COINS = ("USDT", "USDC", *_COINS)
+"""Everything that a wallet can hold."""
+
 
 class ExchangeList:
     """The instruments and their tapes. A pure function of the seed and, for options, the time."""

@@ -74,6 +74,8 @@ class Admin:
             return _json(200, route(query, body))
         except (ValueError, TypeError, KeyError) as error:
             return _json(400, {"error": str(error)})
+        except OSError as error:
+            return _json(500, {"error": f"the state cannot be written: {error}"})
 
     def _orders(self, query: Query, body: dict[str, Any]) -> Any:
         return self._venue.accepted_orders(max(0, int(query.get("from", "0"))))

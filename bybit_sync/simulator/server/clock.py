@@ -23,3 +23,17 @@ class ServerClock:
 def market_ms() -> int:
     """The market's time: never shifted, so that resting orders go on being filled."""
     return time.time_ns() // 1_000_000
+
+
+class MarketClock:
+    """`market_ms` for a market, which can be held while the past is played again."""
+
+    def __init__(self) -> None:
+        self.last_ms = 0
+        """What it said last."""
+        self.held_ms: int | None = None
+
+    def __call__(self) -> int:
+        """The time, or the moment at which it is held."""
+        self.last_ms = market_ms() if self.held_ms is None else self.held_ms
+        return self.last_ms

@@ -59,7 +59,7 @@ class Performer:
         uid = None if key is None else key.uid
         orders = batch.orders_of(endpoint)
         if orders is None:
-            answer = self._venue.handle(endpoint.key, uid, wanted)
+            answer = self._venue.handle(endpoint.key, uid, wanted, changes=endpoint.mutates)
             result, ext_info, ret_msg = answer.result, answer.ext_info, answer.ret_msg
             hide_new_orders(self._faults, endpoint, result)
         else:
@@ -77,7 +77,8 @@ class Performer:
         granted: int | None,
     ) -> tuple[Any, Any]:
         def trade(items: list[dict[str, Any]]) -> batch.Fates:
-            answer = self._venue.handle(endpoint.key, uid, {**params, orders.name: items})
+            order = {**params, orders.name: items}
+            answer = self._venue.handle(endpoint.key, uid, order, changes=endpoint.mutates)
             return answer.result["list"], answer.ext_info["list"]
 
         # Options count requests, not orders: one unit lets the whole batch through.

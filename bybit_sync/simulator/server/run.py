@@ -40,7 +40,7 @@ class Server:
     """All parts of one local exchange."""
 
     def __init__(self, settings: Settings, directory: Path) -> None:
-        self._state = None if settings.state is None else Path(settings.state)
+        self._has_state = settings.state is not None
         self._socket = listen(settings.port)
         clock, faults = ServerClock(), FaultPlan()
         self._venue = Venue.open(settings.world, settings.seed, settings.state)
@@ -64,7 +64,8 @@ class Server:
             self._ca_file.write_bytes(self._certificates.authority_pem)
         admin_socket = listen(0)
         where = self._where(admin_socket)
-        admin = Admin(self._hub, self._venue, where, self._save if self._state else None)
+        save = self._venue.save if self._has_state else None
+        admin = Admin(self._hub, self._venue, where, save)
         admin_server = await loop.create_server(lambda: AdminConnection(admin), sock=admin_socket)
         listener = Listener(self._hub, self._socket, self._certificates)
         tasks = [loop.create_task(listener.run()), loop.create_task(self._live())]
@@ -79,7 +80,7 @@ class Server:
             self._socket.close()
             for connection in list(self._hub.live):
                 connection.hang_up()
-            self._save()
+            self._venue.close()
 
     def _where(self, admin_socket: socket.socket) -> Ready:
         scheme = "http" if self._certificates is None else "https"
@@ -110,16 +111,14 @@ class Server:
     def _save_if_used(self) -> float:
         """Write the state if anybody has called since; returns the seconds that it took.
 
-        What the market alone has done since is done again after loading: its path is fixed.
+        What the market alone has done since is done again after loading: its path is fixed. What
+        clients have done since is in the diary.
         """
         used = (self._hub.journal.total, len(self._venue.keyring.keys()))
         if used == self._saved_at:
             return 0.0
         self._saved_at = used
-        return self._save()
-
-    def _save(self) -> float:
-        return 0.0 if self._state is None else self._venue.save(self._state)
+        return self._venue.save()
 
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         error = context.get("exception")
