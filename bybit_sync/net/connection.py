@@ -5,13 +5,13 @@ from __future__ import annotations
 import random
 import select
 import socket
-import ssl
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import urllib3.connection
 import urllib3.exceptions
+from urllib3.util.ssltransport import SSLTransport
 
 from bybit_sync.clock import Clock
 from bybit_sync.config import ConnectionPoolConfig
@@ -77,15 +77,19 @@ class PooledConnection:
 
     def attach(self, budget: Budget) -> None:
         """Lend the connection to one request."""
-        self.budget = budget
-        if isinstance(self.sock, sockets.TimedSocket | sockets.TimedSSLSocket):
-            self.sock.budget = budget
+        self._lend(budget)
 
     def detach(self) -> None:
         """Forget the request that is over."""
-        self.budget = None
-        if isinstance(self.sock, sockets.TimedSocket | sockets.TimedSSLSocket):
-            self.sock.budget = None
+        self._lend(None)
+
+    def _lend(self, budget: Budget | None) -> None:
+        self.budget = budget
+        sock = self.sock
+        if isinstance(sock, SSLTransport):  # TLS in a tunnel through a TLS proxy
+            sock = sock.socket
+        if isinstance(sock, sockets.TimedSocket | sockets.TimedSSLSocket):
+            sock.budget = budget
 
     def note_opened(self) -> None:
         """Set the age clock; called once the handshake is done."""
@@ -110,7 +114,7 @@ class PooledConnection:
     def unquiet(self) -> str:
         """``server`` or ``unread`` where the connection was closed or holds bytes, or ""."""
         sock = self.sock
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        if sockets.holds_unread(sock):
             return "unread"
         if self._poller is not None and not self._poller.poll(0):
             return ""
@@ -156,10 +160,13 @@ class PooledHTTPSConnection(PooledConnection, urllib3.connection.HTTPSConnection
         # The proxy's answer to CONNECT comes before TLS with the host; what goes wrong in it
         # has nothing to do with trust.
         assert self.budget is not None
+        self.attach(self.budget)
         self.budget.phase = "connect"
         super()._tunnel()
         self.budget.phase = "tls"
         self.sock.settimeout(self.budget.patience())
+        if isinstance(self.sock, sockets.TimedSSLSocket):
+            self.sock.carries_tls = True
 
 
 def _poller_for(sock: Any) -> Any:

@@ -160,6 +160,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
                 budget.reused = True
                 conn.attach(budget)
         except BaseException:
+            if conn is not None:
+                conn.close()
             self._slots.release(lease, None, "")
             raise
         return lease, conn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bybit_sync.simulator.market.bars import MINUTE, SPANS, merge
@@ -33,6 +33,7 @@ def test_every_level_adds_up_to_the_one_above(
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), CLIMATES, st.integers(18_300 * 1440, 22_000 * 1440))
+@example(5163, Climate(25_000, 1_500_000_000), 29_708_879)  # one tick wide, all at its high
 def test_trades_add_up_to_their_minute(seed: int, climate: Climate, minute: int) -> None:
     path = Path(seed, "BTC", climate)
     bar, trades = path.bar(MINUTE, minute), path.trades(minute)

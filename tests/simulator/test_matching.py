@@ -355,20 +355,6 @@ def test_trading_stop_sets_moves_and_clears(hand: Hand) -> None:
     assert code == 34040
 
 
-def test_hedge_mode_holds_both_sides(hand: Hand) -> None:
-    hand.call("position.switch_position_mode", category="linear", symbol="BTCUSDT", mode=3)
-    hand.place(LINEAR, orderType="Market", qty="0.2", positionIdx=1)
-    hand.place(LINEAR, side="Sell", orderType="Market", qty="0.3", positionIdx=2)
-
-    long, short = hand.call("position.get_positions", **LINEAR)["list"]
-    assert (long["side"], long["size"]) == ("Buy", "0.200")
-    assert (short["side"], short["size"]) == ("Sell", "0.300")
-
-    hand.place(LINEAR, side="Sell", orderType="Market", qty="1", positionIdx=1)
-    long, short = hand.call("position.get_positions", **LINEAR)["list"]
-    assert (long["size"], short["size"]) == ("0", "0.300")
-
-
 def test_an_amended_price_that_crosses_is_filled(hand: Hand) -> None:
     bid, ask = hand.best(SPOT)
     order_id = hand.place(SPOT, price=str(bid - 100), qty="0.05")

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
@@ -298,6 +299,22 @@ def test_a_market_that_does_not_exist_is_told() -> None:
         LocalExchange(world="no_such_market:World").start()
 
 
+def test_why_it_did_not_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "closed_market.py").write_text(
+        "class World:\n"
+        "    def __init__(self, **settings):\n"
+        "        raise RuntimeError('closed on Sundays')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+
+    with pytest.raises(SimulatorError, match="RuntimeError: closed on Sundays"):
+        LocalExchange(world="closed_market:World").start()
+
+    assert list(tmp_path.glob("bybit-exchange-*")) == []
+
+
 @pytest.mark.parametrize(
     "settings",
     [{"latency": -1}, {"latency": float("nan")}, {"port": 70000}, {"ip_limit": 0}],
@@ -324,65 +341,6 @@ def test_a_missing_package_is_told_with_the_command_that_helps(tmp_path: Path) -
     )
 
     assert 'pip install "bybit-sync[simulator]" (trustme is missing)' in done.stderr
-
-
-# --- state --------------------------------------------------------------------------------
-
-
-def test_state_outlives_the_process(tmp_path: Path) -> None:
-    state = str(tmp_path / "state.json")
-    with LocalExchange(world=FAKE_WORLD, tls=False, state=state) as exchange:
-        account = exchange.add_account()
-        with Trader(exchange, account) as trader:
-            order = trader.place(orderLinkId="kept").result
-        key = exchange.api_key
-
-    assert Path(state).stat().st_mode & 0o077 == 0
-    with LocalExchange(world=FAKE_WORLD, tls=False, state=state) as exchange:
-        assert exchange.api_key == key
-        with Trader(exchange, account) as trader:
-            found = trader.get(REALTIME, "category=linear&orderLinkId=kept").result["list"]
-        assert [row["orderId"] for row in found] == [order["orderId"]]
-        assert len(exchange.orders) == 1
-
-
-def test_state_outlives_a_kill(tmp_path: Path) -> None:
-    state = tmp_path / "state.json"
-    with LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)) as exchange:
-        with Trader(exchange) as trader:
-            trader.place()
-        exchange.save()
-        os.kill(exchange.pid, signal.SIGKILL)
-
-    with LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)) as exchange:
-        assert len(exchange.orders) == 1
-
-
-def test_state_is_kept_up_to_date_without_being_asked(tmp_path: Path) -> None:
-    state = tmp_path / "state.json"
-    with (
-        LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)) as exchange,
-        Trader(exchange) as trader,
-    ):
-        trader.place(orderLinkId="in-the-file")
-        wait_until(lambda: state.exists() and "in-the-file" in state.read_text())
-
-
-def test_a_file_that_is_no_state_is_told(tmp_path: Path) -> None:
-    state = tmp_path / "state.json"
-    state.write_text('{"format": 99}')
-
-    with pytest.raises(SimulatorError, match="format 99"):
-        LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)).start()
-
-    state.write_text("not JSON")
-    with pytest.raises(SimulatorError, match="does not hold a saved exchange"):
-        LocalExchange(world=FAKE_WORLD, tls=False, state=str(state)).start()
-
-
-def test_saving_without_a_file_is_told(server: LocalExchange) -> None:
-    with pytest.raises(ValueError, match="no state file"):
-        server.save()
 
 
 # --- python -m bybit_sync.simulator -------------------------------------------------------

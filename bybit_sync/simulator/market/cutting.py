@@ -81,14 +81,52 @@ def _share_turnover(
         _crowd(volumes, limits, highs, lows, whole.turnover, upwards=missing > 0)
         missing, shares, rooms = _first_shares(whole, points, highs, lows, volumes)
         room = sum(rooms)
+    spread = missing if abs(missing) <= abs(room) else room
+    missing -= spread
     for i, free in enumerate(rooms):
-        part = missing * free // room if room else 0
+        part = spread * free // room if room else 0
         shares[i] += part
-        missing -= part
+        spread -= part
         room -= free
     if missing:
-        shares[highs.index(whole.high) if missing > 0 else lows.index(whole.low)] += missing
+        _widen(whole, highs, lows, volumes, shares, missing)
     return shares
+
+
+def _widen(
+    whole: Bar,
+    highs: list[int],
+    lows: list[int],
+    volumes: list[int],
+    shares: list[int],
+    missing: int,
+) -> None:
+    """Let bars reach the whole's high, or low, until what is missing fits into their prices.
+
+    A bar that reaches further needs some lots out there: what it takes too much for that, the bar
+    with most room gives.
+    """
+    for i, volume in enumerate(volumes):
+        if missing > 0:
+            highs[i] = whole.high
+            reach = whole.high - lows[i]
+            most = whole.high * volume - reach * volume // 4 - shares[i]
+            part = max(min(missing, most), min(most, reach * SLOTS))
+        else:
+            lows[i] = whole.low
+            reach = highs[i] - whole.low
+            least = whole.low * volume + reach * volume // 4 - shares[i]
+            part = min(max(missing, least), max(least, -reach * SLOTS))
+        if not reach or part * missing <= 0:
+            continue
+        shares[i] += part
+        is_enough = abs(part) >= abs(missing)
+        missing -= part
+        if is_enough:
+            break
+    if missing:
+        others = [j for j in range(len(volumes)) if j != i]
+        shares[max(others, key=lambda j: (highs[j] - lows[j]) * volumes[j])] += missing
 
 
 def _first_shares(

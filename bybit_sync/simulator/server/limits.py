@@ -70,8 +70,8 @@ class AccountLimits:
         window = self._window(uid, endpoint, limit, category)
         now = time.monotonic()
         granted = window.take(now, cost)
-        wait_ms = 0 if granted == cost else int(window.resets_in(now) * 1000) + 1
-        # The clock is read last: a reset told too early would be met by another refusal.
+        # Both are cut to whole ms: one for each, or a reset told too early meets another refusal.
+        wait_ms = 0 if granted == cost else int(window.resets_in(now) * 1000) + 2
         return Allowance(window.limit, window.remaining, now_ms() + wait_ms, granted)
 
     def _window(self, uid: str, endpoint: Endpoint, limit: Limit, category: str) -> RollingWindow:
