@@ -100,9 +100,7 @@ class PooledSession:
         if pool.is_forwarding:
             target = base + target
             headers = HeaderBlock({**headers, **pool.proxy_headers})
-        host = wire.host_of(target, pool.host_header)
-        lines = [wire.request_line(method, target), f"Host: {host}\r\n".encode("ascii")]
-        lines.append(headers.raw)
+        lines = [wire.request_line(method, target, pool.host_header), headers.raw]
         if self.adapter.pool_config.force_close:
             lines.append(b"Connection: close\r\n")
         if body or method == "POST":

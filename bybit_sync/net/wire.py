@@ -23,6 +23,7 @@ _READ_BYTES = 65_536
 _MAX_HEAD_BYTES = 65_536
 _MAX_HEADERS = 256
 _NO_BODY = (204, 304)
+_COMMON_METHODS = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE"})
 _METHOD = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[!-~]+")
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -249,23 +250,23 @@ def _at_end_of_stream(parser: _Parser, budget: Budget) -> RawAnswer:
     return parser.answer()
 
 
-def request_line(method: str, target: str) -> bytes:
-    """The first line of a request.
+def request_line(method: str, target: str, host: str = "") -> bytes:
+    """The first line of a request, and the Host header where a host is given.
+
+    A forwarding proxy is given whole URLs: then the URL's host is the one that is named.
 
     Raises:
         ConfigError: a character in it could smuggle another request.
     """
     if not _TARGET.fullmatch(target):
         raise ConfigError("the URL holds a character that must be percent-encoded")
-    if not _METHOD.fullmatch(method):
+    if method not in _COMMON_METHODS and not _METHOD.fullmatch(method):
         raise ConfigError(f"{method!r} is not an HTTP method")
-    return f"{method} {target} HTTP/1.1\r\n".encode("ascii")
-
-
-def host_of(target: str, host: str) -> str:
-    """What belongs into the Host header: a forwarding proxy is given whole URLs, and its own
-    name is not the one that is meant."""
-    return urlsplit(target).netloc.rpartition("@")[2] if target.startswith("http") else host
+    if not host:
+        return f"{method} {target} HTTP/1.1\r\n".encode("ascii")
+    if target.startswith("http"):
+        host = urlsplit(target).netloc.rpartition("@")[2]
+    return f"{method} {target} HTTP/1.1\r\nHost: {host}\r\n".encode("ascii")
 
 
 def request_head(method: str, target: str, host: str, headers: Mapping[str, Any]) -> bytes:
@@ -274,11 +275,9 @@ def request_head(method: str, target: str, host: str, headers: Mapping[str, Any]
     Raises:
         ConfigError: a character in them could smuggle another request.
     """
-    line = request_line(method, target)
     fields = {_text(name): _text(value) for name, value in headers.items() if value is not None}
-    if not any(name.lower() == "host" for name in fields):
-        line += f"Host: {host_of(target, host)}\r\n".encode("ascii")
-    return line + encode_headers(fields)
+    is_named = any(name.lower() == "host" for name in fields)
+    return request_line(method, target, "" if is_named else host) + encode_headers(fields)
 
 
 def _text(value: Any) -> str:
