@@ -1,0 +1,22 @@
+"""How much is measured: every loop is bounded by these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One run's size."""
+
+    rounds: int = 15
+    """How often the contenders take turns."""
+    calls: int = 300
+    """Small calls that one contender makes in its turn; fewer where a call takes longer."""
+    crowd_seconds: float = 1.5
+    """What a crowd of threads is given in one turn."""
+
+
+FULL = Options()
+QUICK = Options(rounds=5, calls=100, crowd_seconds=0.6)
+GUARD = Options(rounds=5, calls=60, crowd_seconds=0.5)

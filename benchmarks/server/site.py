@@ -1,0 +1,29 @@
+"""Where the server is, whom to trust, and the keys that calls to it are signed with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One server, as every contender gets it."""
+
+    host: str
+    port: int
+    far_port: int
+    ca_file: str
+    """A bundle of ordinary size with the server's own authority in it."""
+    round_trip: float
+    """Seconds of the round trip on the far path."""
+    api_key: str = "benchmarkkey000001"
+    api_secret: str = "opens-nothing-signs-for-nobody"  # noqa: S105 - no secret
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return f"https://{self.host}:{self.port}"
+
+    def far(self) -> Site:
+        """The same server at the end of the far path."""
+        return replace(self, port=self.far_port)
