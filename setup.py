@@ -8,7 +8,8 @@ EXTRAS = {
     "rsa": ["cryptography>=42"],
     "simulator": ["trustme>=1.1", "cryptography>=42"],
     "cli": ["click>=8.1", "rich>=13"],
-    "jupyter": ["pandas>=2.0", "tqdm>=4.65", "matplotlib>=3.7"],
+    "history": ["pandas>=2.0", "pyarrow>=14", "tqdm>=4.65"],
+    "jupyter": ["pandas>=2.0", "tqdm>=4.65", "matplotlib>=3.7", "ipython>=8"],
     "cluster": ["dask[distributed]>=2024.1", "redis>=5.0"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
@@ -26,6 +27,7 @@ setup(
         "bybit_sync": ["py.typed"],
         "bybit_sync.call": ["data/*.toml"],
         "bybit_sync.api": ["README.md"],
+        "bybit_sync.dashboards": ["*"],
         "bybit_sync.simulator": ["data/*"],
         "bybit_sync._codegen": ["spec/*.toml"],
     },
