@@ -25,11 +25,11 @@ setup(
     packages=find_packages(include=["bybit_sync", "bybit_sync.*"]),
     package_data={
         "bybit_sync": ["py.typed"],
-        "bybit_sync.call": ["data/*.toml"],
+        "bybit_sync.call": ["data/*"],
         "bybit_sync.api": ["README.md"],
         "bybit_sync.dashboards": ["*"],
         "bybit_sync.simulator": ["data/*"],
-        "bybit_sync._codegen": ["spec/*.toml"],
+        "bybit_sync._codegen": ["spec/*.toml", "spec/answers/*.toml"],
     },
     install_requires=[
         "requests>=2.32.2",

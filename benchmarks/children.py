@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,13 @@ from .measure import BenchmarkError
 
 _ROOT = Path(__file__).parents[1]
 _PATIENCE = 60.0
+
+
+# An installed package has its byte code: a child that may not keep any would compile our modules
+# each time, and those of nobody else.
+_ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 
 
 def run_python(*arguments: str) -> Any:
@@ -24,6 +32,7 @@ def run_python(*arguments: str) -> Any:
         done = subprocess.run(  # noqa: S603 - our own code
             [sys.executable, *arguments],
             cwd=_ROOT,
+            env=_ENVIRONMENT,
             timeout=_PATIENCE,
             check=True,
             stdout=subprocess.PIPE,

@@ -62,9 +62,11 @@ if TYPE_CHECKING:
         RateLimitTimeoutError,
         ReadTimeoutError,
         TlsError,
+        TooManyRequestsError,
         TotalTimeoutError,
         TransportError,
     )
+    from .runner import StrategyRunner
 
 __version__ = "0.1.0"
 
@@ -73,6 +75,7 @@ __all__ = [
     "CallOptions",
     "Config",
     "Reply",
+    "StrategyRunner",
     "AnswerTooLargeError",
     "ApiError",
     "AuthError",
@@ -111,6 +114,7 @@ __all__ = [
     "TcpKeepaliveConfig",
     "TlsConfig",
     "TlsError",
+    "TooManyRequestsError",
     "TotalTimeoutError",
     "TransportError",
 ]
@@ -118,7 +122,12 @@ __all__ = [
 
 def _home_of(name: str) -> str:
     """The module that a public name lives in."""
-    homes = {"BybitClient": "client", "CallOptions": "call.records", "Reply": "call.reply"}
+    homes = {
+        "BybitClient": "client",
+        "CallOptions": "call.records",
+        "Reply": "call.reply",
+        "StrategyRunner": "runner",
+    }
     return homes.get(name) or ("exceptions" if name.endswith("Error") else "config")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import requests
@@ -16,18 +18,27 @@ from bybit_sync.call.hooks import Hooks
 from bybit_sync.call.pipeline import Pipeline
 from bybit_sync.call.records import CallOptions, Params
 from bybit_sync.call.reply import Reply
+from bybit_sync.call.shared_limits import limit_scope
 from bybit_sync.call.sign import Signer, make_signer
+from bybit_sync.call.store_use import StoreUse
 from bybit_sync.clock import SYSTEM_CLOCK, Clock
 from bybit_sync.config import Config, Credentials, Secret, TlsConfig, resolve_credentials
 from bybit_sync.exceptions import ConfigError
+from bybit_sync.forking import renew_after_fork
 from bybit_sync.net.adapter import PooledAdapter
 from bybit_sync.net.session import PooledSession
 from bybit_sync.net.stats import PoolStats
 
+from . import frames as frames  # tells replies what their rows hold
 from .metrics import ClientReport
+from .travel import origin_of, pack, unpack
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from .history import History
+    from .orders import Orders
+    from .pages import Pages
 
 log = logging.getLogger("bybit_sync.client")
 
@@ -81,6 +92,7 @@ class BybitClient(Groups):
         self.clock: Clock = SYSTEM_CLOCK
         credentials = resolve_credentials(self.config, *keys, os.environ)
         self.has_credentials = credentials is not None
+        self.key_origin = origin_of(credentials, bool(keys[0]), os.environ)
         self.base_url = self.config.client.base_url or _HOSTS[self.config.client.environment]
         self.adapter = PooledAdapter(
             self.config.connection_pool,
@@ -93,13 +105,22 @@ class BybitClient(Groups):
             proxy=self.config.client.proxy,
             max_answer_bytes=self.config.client.max_answer_bytes,
         )
+        signer = _signer(credentials) if credentials is not None else None
+        self._store = StoreUse(self.config.rate_limit.store)
         self.pipeline = Pipeline(
             self._net,
             self.config,
             base_url=self.base_url,
-            signer=_signer(credentials) if credentials is not None else None,
+            signer=signer,
             clock=self.clock,
             hooks=Hooks(),
+            scope=limit_scope(
+                self.base_url,
+                api_key="" if signer is None else signer.api_key,
+                proxy=self.config.client.proxy,
+                source_address=self.config.connection_pool.source_address,
+                windows=self._store.windows,
+            ),
         )
         super().__init__(self.pipeline.call)
         self._report = ClientReport(
@@ -109,9 +130,12 @@ class BybitClient(Groups):
             self.config.metrics,
             registry,
         )
+        self._orders = _Once(partial(_orders, self.pipeline, self.config))
         # Ends what was started, whether by close(), by the collector or at exit; nothing in
         # here may hold the client itself. The report is last: it keeps the final counts.
-        self._ending = weakref.finalize(self, _end, self.pipeline, self._net, self._report)
+        self._ending = weakref.finalize(
+            self, _end, self.pipeline, self._orders, self._net, self._store, self._report
+        )
         self._log_start()
 
     @classmethod
@@ -125,7 +149,9 @@ class BybitClient(Groups):
         """
         for name in {"api_key", "api_secret"} & set(arguments):
             arguments[name] = Secret(arguments[name] or "")  # a traceback shows locals
-        return cls(config=Config.load(path), **arguments)
+        client = cls(config=Config.load(path), **arguments)
+        client.key_origin = replace(client.key_origin, file=os.path.abspath(path))
+        return client
 
     @classmethod
     def local(
@@ -158,7 +184,14 @@ class BybitClient(Groups):
             raise
         client._ending.detach()
         client._ending = weakref.finalize(
-            client, _end, client.pipeline, client._net, client._report, _Stopping(exchange.stop)
+            client,
+            _end,
+            client.pipeline,
+            client._orders,
+            client._net,
+            client._store,
+            client._report,
+            _Stopping(exchange.stop),
         )
         client.exchange = exchange
         return client
@@ -186,6 +219,35 @@ class BybitClient(Groups):
         return self.pipeline.request(
             method, path, params, endpoint=endpoint, auth=auth, options=options
         )
+
+    @property
+    def orders(self) -> Orders:
+        """Orders that are placed once: an answer that was lost is asked for, never guessed."""
+        orders: Orders = self._orders.get()
+        return orders
+
+    # --- many rows ------------------------------------------------------------------------
+
+    def pages(self, method: Callable[..., Reply[Any]], /, **params: Any) -> Pages:
+        """The rows of all pages of an endpoint, asked for as they are needed, in its order.
+
+        ``for row in client.pages(client.market.get_instruments_info, category="linear")``. Times
+        may be datetimes, unix milliseconds or ISO text, and lie further apart than one call may
+        ask for.
+
+        Raises:
+            ConfigError: the method has no pages, or a time is not allowed.
+        """
+        from .pages import Pages
+
+        return Pages.of(method, params, self.pipeline.time.now_ms)
+
+    @property
+    def history(self) -> History:
+        """Long downloads: candles, funding, executions, orders, … between two moments."""
+        from .history import History
+
+        return History(self)
 
     # --- the pool -------------------------------------------------------------------------
 
@@ -215,6 +277,11 @@ class BybitClient(Groups):
 
     # --- the end --------------------------------------------------------------------------
 
+    @property
+    def is_closed(self) -> bool:
+        """True once `close` was called."""
+        return not self._ending.alive
+
     def close(self) -> None:
         """Close every connection and stop what was started; twice is fine.
 
@@ -233,10 +300,8 @@ class BybitClient(Groups):
         return f"<BybitClient {self.base_url}, {keys}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError(
-            "a BybitClient holds sockets and perhaps a secret, and is not pickled: "
-            "make one in each process, from a config file or the environment"
-        )
+        # Its configuration travels, its keys by where they are found; see `travel`.
+        return unpack, (pack(self),)
 
     def _log_start(self) -> None:
         pool = self.config.connection_pool
@@ -266,6 +331,44 @@ def _signer(credentials: Credentials) -> Signer:
 def _end(*parts: _Closable) -> None:
     for part in parts:
         part.close()
+
+
+def _orders(pipeline: Pipeline, config: Config) -> Orders:
+    from .orders import Orders  # here: many programs only read
+
+    return Orders(pipeline, config.orders, config.connection_pool.total_timeout)
+
+
+class _Once:
+    """A part that is made at first use, by whichever thread comes first, and ends with the client.
+
+    The lock guards the part, and is held while it is made.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
+        self._part: Any = None
+        self._is_closed = False
+
+    def get(self) -> Any:
+        """The part."""
+        if self._part is None:
+            with self._lock:
+                if self._part is None:
+                    part = self._make()
+                    if self._is_closed:
+                        part.close()
+                    self._part = part
+        return self._part
+
+    def close(self) -> None:
+        """End the part, if there is one."""
+        with self._lock:
+            self._is_closed = True
+        if self._part is not None:
+            self._part.close()
 
 
 class _Stopping:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 
 class Clock:
     """Time as the machine tells it. Waits use the monotonic clock, so a step of the wall clock
     changes no timeout."""
 
-    def monotonic(self) -> float:
-        """Seconds on a clock that never goes back."""
-        return time.monotonic()
+    # The bare function: a call asks it ten times and more.
+    monotonic = staticmethod(time.monotonic)
+    """Seconds on a clock that never goes back."""
 
     def wall(self) -> float:
         """Unix time in seconds, as this machine believes it to be."""
@@ -37,6 +40,31 @@ class Clock:
 SYSTEM_CLOCK = Clock()
 
 
+class Ceiling:
+    """A moment, on the monotonic clock, behind which no deadline may lie.
+
+    It may be brought nearer by another thread while it holds.
+    """
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+
+_CEILING: ContextVar[Ceiling | None] = ContextVar("bybit_sync_ceiling", default=None)
+
+
+@contextmanager
+def under(ceiling: Ceiling) -> Iterator[None]:
+    """Meanwhile, every deadline that this thread sets lies at the ceiling or before it."""
+    token = _CEILING.set(ceiling)
+    try:
+        yield
+    finally:
+        _CEILING.reset(token)
+
+
 class Deadline:
     """The moment by which a call ends; every wait inside the call asks it for what is left."""
 
@@ -49,12 +77,17 @@ class Deadline:
 
     @classmethod
     def after(cls, seconds: float, clock: Clock = SYSTEM_CLOCK) -> Deadline:
-        """The deadline that lies `seconds` from now."""
-        return cls(clock.monotonic() + seconds, seconds, clock)
+        """The deadline that lies `seconds` from now, or at the ceiling that the thread is under."""
+        now = clock.monotonic()
+        ceiling = _CEILING.get()
+        if ceiling is not None and ceiling.at < now + seconds:
+            seconds = max(0.0, ceiling.at - now)
+        return cls(now + seconds, seconds, clock)
 
     def remaining(self) -> float:
         """Seconds that are left, never below zero."""
-        return max(0.0, self.at - self._clock.monotonic())
+        left = self.at - self._clock.monotonic()
+        return left if left > 0.0 else 0.0
 
     def has_passed(self) -> bool:
         """True once no time is left."""

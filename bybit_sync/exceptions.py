@@ -218,6 +218,13 @@ class RateLimitedError(ApiError):
         self.reset_ms = reset_ms
 
 
+class TooManyRequestsError(RateLimitedError, BadAnswerError):
+    """HTTP 429: Bybit protects itself from too many calls of everybody's; nothing was executed.
+
+    It is a `RateLimitedError`, and a `FailedRequestError` as in pybit.
+    """
+
+
 class ParameterError(ApiError):
     """A parameter was refused."""
 

@@ -42,6 +42,7 @@ _GAUGES = {
     "http_pool_connections_idle": "Open connections that wait for the next call.",
     "http_pool_connections_limit": "Most connections that may be open at once.",
     "http_pool_requests_waiting": "Calls that queue for a connection.",
+    "http_dns_age_seconds": "Time since the oldest addresses in use were looked up.",
     "bybit_rate_limit_remaining": "Calls that Bybit still allows in the current window.",
     "bybit_clock_offset_seconds": "Bybit's clock less this machine's.",
 }
@@ -50,7 +51,7 @@ _COUNTERS = {
     "http_pool_connections_reused": "Calls that found a connection open.",
     "http_pool_connections_closed": "Connections closed, by reason.",
     "http_pool_tls_handshakes": "TLS handshakes done.",
-    "http_dns_lookups": "Names asked for, by result: hit (from the cache) or miss.",
+    "http_dns_lookups": "Names asked for: hit (from the cache), miss, or stale (past its time).",
     "http_request_retries": "Attempts beyond the first, by reason.",
 }
 _HISTOGRAMS = {
@@ -98,6 +99,8 @@ def _join_gauge(name: str, mine: float | None, other: float) -> float:
         return other
     if name == "bybit_rate_limit_remaining":
         return min(mine, other)
+    if name == "http_dns_age_seconds":
+        return max(mine, other)
     return other if name == "bybit_clock_offset_seconds" else mine + other
 
 
@@ -110,6 +113,7 @@ def totals_of(exchange: str, pool: PoolStats, calls: CallSnapshot) -> Totals:
         ("http_pool_connections_idle", one): pool.idle,
         ("http_pool_connections_limit", one): pool.limit,
         ("http_pool_requests_waiting", one): pool.waiting,
+        ("http_dns_age_seconds", one): pool.dns_age_seconds,
         **{
             ("bybit_rate_limit_remaining", (exchange, endpoint)): remaining
             for endpoint, remaining in calls.rate_limit_remaining.items()
@@ -137,6 +141,7 @@ def _counters(
     yield ("http_pool_tls_handshakes", (exchange,)), pool.tls_handshakes
     yield ("http_dns_lookups", (exchange, "hit")), pool.dns_hits
     yield ("http_dns_lookups", (exchange, "miss")), pool.dns_misses
+    yield ("http_dns_lookups", (exchange, "stale")), pool.dns_stale
     for reason, count in pool.closed.items():
         yield ("http_pool_connections_closed", (exchange, reason)), count
     for reason, count in calls.retries.items():
@@ -176,13 +181,17 @@ class PoolCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """What a scrape sees."""
+        yield from _families(self.totals())
+
+    def totals(self) -> Totals:
+        """The sums over all readers, past and present."""
         totals = Totals()
         with self._lock:
             totals.add(self._retired)
             readers = list(self._readers.values())
         for read in readers:
             totals.add(read())
-        yield from _families(totals)
+        return totals
 
     def describe(self) -> Iterable[Metric]:
         """The names, told without a reading, for the registry's check against doubles."""
@@ -192,32 +201,33 @@ class PoolCollector(Collector):
 def _families(totals: Totals) -> Iterator[Metric]:
     for name, text in _GAUGES.items():
         gauge = GaugeMetricFamily(name, text, labels=_LABELS.get(name, ["exchange"]))
-        for labels, value in _of(totals.gauges, name):
+        for labels, value in values_of(totals.gauges, name):
             gauge.add_metric(labels, value)
         yield gauge
     for name, text in _COUNTERS.items():
         counter = CounterMetricFamily(name, text, labels=_LABELS.get(name, ["exchange"]))
-        for labels, value in _of(totals.counters, name):
+        for labels, value in values_of(totals.counters, name):
             counter.add_metric(labels, value)
         yield counter
     for name, text in _HISTOGRAMS.items():
         family = HistogramMetricFamily(name, text, labels=_LABELS.get(name, ["exchange"]))
-        for labels, histogram in _of(totals.histograms, name):
-            family.add_metric(labels, _buckets(histogram), histogram.sum)
+        for labels, histogram in values_of(totals.histograms, name):
+            family.add_metric(labels, buckets(histogram), histogram.sum)
         yield family
 
 
-def _of(values: Mapping[tuple[str, Labels], _T], name: str) -> Iterator[tuple[Labels, _T]]:
+def values_of(values: Mapping[tuple[str, Labels], _T], name: str) -> Iterator[tuple[Labels, _T]]:
+    """The values of one metric, by their labels."""
     return ((labels, value) for (metric, labels), value in values.items() if metric == name)
 
 
-def _buckets(histogram: HistogramSnapshot) -> list[tuple[str, float]]:
+def buckets(histogram: HistogramSnapshot) -> list[tuple[str, float]]:
     """Prometheus' buckets count everything up to their bound."""
-    total, buckets = 0, []
+    total, counted = 0, []
     for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
         total += count
-        buckets.append(("+Inf" if bound == float("inf") else str(bound), float(total)))
-    return buckets
+        counted.append(("+Inf" if bound == float("inf") else str(bound), float(total)))
+    return counted
 
 
 class ClientReport:

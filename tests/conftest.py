@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bybit_sync import BybitClient, Config, TlsConfig
+from bybit_sync.call.shared_limits import SHARED
 from bybit_sync.clock import Clock
 from bybit_sync.simulator import LocalExchange
 
@@ -67,6 +68,12 @@ def _no_thread_left_behind() -> Iterator[None]:
     for thread in left:
         thread.join(2)
     assert not [t.name for t in left if t.is_alive()]
+
+
+@pytest.fixture(autouse=True)
+def _limits_start_anew() -> None:
+    """Clients of one process share their counts, and a ban: no test may meet another's."""
+    SHARED.forget()
 
 
 @pytest.fixture(autouse=True)

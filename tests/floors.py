@@ -30,6 +30,8 @@ FLOORS = {
     "notebook": 4,
     "dashboards": 4,
     "unified_trading": 4,
+    "helpers": 4,
+    "travel": 4,
     "runner": 5,
     "cluster": 5,
     "cli": 5,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .face import FACE, face_faults, methods, write_face
 from .load import SPEC, load
 from .output import API, differences, render, write
 from .spec import SpecError
@@ -20,14 +21,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--api", type=Path, default=API, help="folder of the generated package")
     args = parser.parse_args(argv)
     try:
-        files = render(load(args.spec))
+        groups = load(args.spec)
+        files, face = render(groups), methods(groups)
     except SpecError as error:
         return _say([*error.faults, f"{len(error.faults)} faults in {args.spec}"], 1)
+    beside = args.api.parent.joinpath(*FACE.parts[-2:])
     if not args.check:
-        return _say(write(files, args.api), 0)
+        return _say([*write(files, args.api), *write_face(face, beside)], 0)
     if not args.api.is_dir():
         return _say([f"{args.api} is missing"], 1)
     found = [f"{name} {fault}" for name, fault in differences(files, args.api).items()]
+    found += face_faults(face, beside)
     if found:
         return _say([*found, "run python -m bybit_sync._codegen"], 1)
     return 0

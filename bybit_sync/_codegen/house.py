@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from .layout import lay_out, literal, mapping, sequence
 from .module import HEADER
+from .signature import result_type
 from .spec import EndpointRow, GroupRow
 from .words import limit_words, page
 
@@ -111,8 +112,10 @@ _MAP = """\
 
 `client.<group>.<method>(...)`; parameters are keyword-only and spelt as Bybit spells them. Every
 method also takes `options=CallOptions(...)` for this one call and `extra={{...}}` for parameters
-that the table does not know yet. To mend a row, edit `_codegen/spec/<group>.toml` and run
-`python -m bybit_sync._codegen`.
+that the table does not know yet; an order in a batch may hold an `extra` of its own. An answer's
+`.result` is typed: *answer* names its shape in `bybit_sync.api.answers.<group>`; where nothing
+stands, it is empty or not documented. To mend a row, edit `_codegen/spec/<group>.toml`, for its
+answer `_codegen/spec/answers/<group>.toml`, and run `python -m bybit_sync._codegen`.
 
 Signed: *yes*, *no* (public), or *keys* (signed if there are keys). Repeat: *always* safe, or only
 while *unsent*. Methods in ~~strokes~~ are deprecated.
@@ -175,14 +178,19 @@ def _group_map(group: GroupRow) -> str:
         [
             f"## {group.name}",
             "",
-            "| method | call | signed | repeat | limit | what you get |",
-            "| --- | --- | --- | --- | --- | --- |",
-            *(_line(row) for row in group.endpoints),
+            "| method | call | signed | repeat | limit | what you get | answer |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+            *(_line(group, row) for row in group.endpoints),
         ]
     )
 
 
-def _line(row: EndpointRow) -> str:
+def _answer(group: GroupRow, row: EndpointRow) -> str:
+    hint = result_type(row, group.answers)
+    return f"`{hint.replace('answers.', '')}`" if "answers." in hint else ""
+
+
+def _line(group: GroupRow, row: EndpointRow) -> str:
     names = ", ".join(f"`{name}`" for name in (row.name, *row.aliases))
     call = f"{row.method} {row.path}"
     cells = [
@@ -192,5 +200,6 @@ def _line(row: EndpointRow) -> str:
         {"always": "always", "if_unsent": "unsent"}[row.repeat],
         limit_words(row.limit) if row.limit else "",
         row.summary,
+        _answer(group, row),
     ]
     return f"| {' | '.join(cells)} |"

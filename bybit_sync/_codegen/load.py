@@ -9,6 +9,7 @@ from typing import Any
 
 import toml
 
+from .answers import load_answers
 from .rules import check_house, check_row
 from .spec import EndpointRow, GroupRow, LimitRow, ParamRow, SpecError
 
@@ -41,6 +42,7 @@ _ENDPOINT: _Types = {
     "pybit_class": str,
     "pybit_quirks": dict,
     "note": str,
+    "errors": dict,
     "params": dict,
     "fields": dict,
 }
@@ -117,7 +119,8 @@ def _group(path: Path, faults: list[str]) -> GroupRow | None:
         row = _endpoint(f"{path.name} {raw.get('name', f'endpoint {number}')}", raw, enums, faults)
         if row is not None:
             rows.append(row)
-    return GroupRow(**head, enums=enums, endpoints=tuple(rows))
+    answers = load_answers(path.parent, path.stem, [row.name for row in rows], faults)
+    return GroupRow(**head, enums=enums, endpoints=tuple(rows), answers=answers)
 
 
 def _endpoint(

@@ -37,10 +37,17 @@ def module(group: GroupRow) -> str:
             "",
             "if TYPE_CHECKING:",
             "    from bybit_sync.call.reply import Reply",
+            *_answers_import(group),
             "",
             body,
         ]
     )
+
+
+def _answers_import(group: GroupRow) -> list[str]:
+    if not group.answers.shapes:
+        return []
+    return ["", f"    from .answers import {group.name} as answers"]
 
 
 def _imports(body: str) -> list[str]:
@@ -116,9 +123,19 @@ def _param(param: ParamRow) -> Brackets:
         items.append(f"allowed=get_args({param.enum_name})")
     elif param.allowed:
         items.append(sequence("allowed=", [literal(value) for value in param.allowed]))
+    if param.joined:
+        items.append("joined=True")
+    if param.has_bounds:
+        items.append(f"bounds=({_number(param.min)}, {_number(param.max)})")
+    if param.max_length is not None:
+        items.append(f"longest={param.max_length}")
     if param.fields:
         items.append(sequence("fields=", [_param(inner) for inner in param.fields]))
     return call("Param", *items)
+
+
+def _number(value: float | None) -> str:
+    return "None" if value is None else f"{value:.12g}"
 
 
 def _class(group: GroupRow) -> str:
@@ -129,7 +146,7 @@ def _class(group: GroupRow) -> str:
         "    __slots__ = ()",
     ]
     for row in group.endpoints:
-        lines += ["", *(f"    {line}" if line else "" for line in _method(row))]
+        lines += ["", *(f"    {line}" if line else "" for line in _method(group, row))]
         for alias in row.aliases:
             lines += ["", *_alias(alias, row.name)]
     return "\n".join(lines)
@@ -142,12 +159,12 @@ def _alias(alias: str, name: str) -> list[str]:
     return [f"    {alias} = (", f"        {name}", "    )"]
 
 
-def _method(row: EndpointRow) -> list[str]:
-    first, *rest = docstring(row)
+def _method(group: GroupRow, row: EndpointRow) -> list[str]:
+    first, *rest = docstring(group, row)
     sent = mapping((literal(param.name), param.name) for param in row.params)
     params = "params" if row.params else flat(sent)
     lines = [
-        *signature(row, in_order(row.params)),
+        *signature(row, in_order(row.params), group.answers),
         f'    """{first}',
         *(f"    {line}" if line else "" for line in rest),
         '    """',

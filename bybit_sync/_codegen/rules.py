@@ -15,6 +15,7 @@ RESERVED = frozenset(("self", "options", "extra", "unknown", "params"))
 """Names that every method has already."""
 _TAKEN = frozenset(("find", "endpoints", "api"))
 _ENUM_TYPES: Mapping[str, type] = {"string": str, "integer": int}
+_BOUNDED = ("integer", "decimal", "string")
 _SPANS = ("d", "mo")
 
 
@@ -34,6 +35,7 @@ def check_row(row: EndpointRow) -> Iterator[str]:
         yield "summary does not end with a full stop"
     yield from _line("note", row.note)
     yield from _limit(row)
+    yield from _errors(row)
     for param in row.params:
         if not _is_name(param.name) or param.name in RESERVED:
             yield f"{param.name}: cannot name a parameter in Python"
@@ -79,6 +81,8 @@ def _param(where: str, param: ParamRow) -> Iterator[str]:
     yield from (f"{where}: {fault}" for fault in _allowed(param))
     if param.min is not None and param.max is not None and param.min > param.max:
         yield f"{where}: min {param.min} is above max {param.max}"
+    if param.has_bounds and param.type not in _BOUNDED:
+        yield f"{where}: a {param.type} has no min and max"
     if (param.digits or param.joined) and param.type != "string":
         yield f"{where}: only a string has digits or joined"
     if param.max_span and not _is_span(param.max_span):
@@ -109,6 +113,13 @@ def _limit(row: EndpointRow) -> Iterator[str]:
         yield f"limit.scope is {row.limit.scope!r}"
     if min(row.limit.calls, row.limit.window, *row.limit.by_category.values()) <= 0:
         yield "limit holds a number that is not above 0"
+
+
+def _errors(row: EndpointRow) -> Iterator[str]:
+    for code, meaning in row.errors.items():
+        if not code.removeprefix("-").isdigit():
+            yield f"errors: {code!r} is no retCode"
+        yield from _line(f"errors.{code}", meaning)
 
 
 def _names_of_params(row: EndpointRow) -> Iterator[str]:

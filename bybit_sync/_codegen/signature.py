@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+from .answers import Answers, shapes_in
 from .layout import Brackets, flat, literal, subscript
 from .spec import EndpointRow, ParamRow
 
@@ -14,7 +16,7 @@ _TYPES: Mapping[str, str] = {
     "number": "Decimal | float",
     "boolean": "bool",
     "object": "Mapping[str, Any]",
-    "time_ms": "datetime | int | str",
+    "time_ms": "datetime | int",
     "file": "bytes | str | PathLike[str] | BinaryIO | tuple[str, bytes]",
 }
 IMPORTS: Mapping[str, str] = {
@@ -30,7 +32,7 @@ IMPORTS: Mapping[str, str] = {
 """Where the names come from that an annotation may need."""
 
 
-def annotation(param: ParamRow, method: str) -> str:
+def annotation(param: ParamRow) -> str:
     """The type that callers are told, without ``| None``."""
     if param.enum_name:
         return param.enum_name
@@ -38,7 +40,7 @@ def annotation(param: ParamRow, method: str) -> str:
         return flat(literal_type(param.enum))
     if param.type == "array":
         return _array(param)
-    if param.joined and method == "GET":
+    if param.joined:
         return "str | Sequence[str]"
     return "int | str" if param.digits else _TYPES[param.type]
 
@@ -48,9 +50,9 @@ def literal_type(values: tuple[str | int, ...]) -> Brackets:
     return subscript("Literal", [literal(value) for value in values])
 
 
-def signature(row: EndpointRow, params: list[ParamRow]) -> list[str]:
+def signature(row: EndpointRow, params: list[ParamRow], answers: Answers) -> list[str]:
     """The lines of ``def …:``, to be indented by 4."""
-    given = [_given(param, row.method) for param in params]
+    given = [_given(param) for param in params]
     return [
         f"def {row.name}(",
         "    self,",
@@ -59,12 +61,20 @@ def signature(row: EndpointRow, params: list[ParamRow]) -> list[str]:
         "    options: CallOptions | None = None,",
         "    extra: Mapping[str, Any] | None = None,",
         "    **unknown: NoReturn,",
-        ") -> Reply[dict[str, Any]]:",
+        f") -> Reply[{result_type(row, answers)}]:",
     ]
 
 
-def _given(param: ParamRow, method: str) -> str:
-    kind = annotation(param, method)
+def result_type(row: EndpointRow, answers: Answers) -> str:
+    """The type of an answer's ``result``, shapes by way of the module ``answers``."""
+    result = answers.methods.get(row.name)
+    if result is None:
+        return "dict[str, Any]"
+    return re.sub(rf"\b({'|'.join(shapes_in(result.type)) or 'x^'})\b", r"answers.\1", result.hint)
+
+
+def _given(param: ParamRow) -> str:
+    kind = annotation(param)
     return f"{param.name}: {kind}" if param.required else f"{param.name}: {kind} | None = None"
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from bybit_sync.call.records import Auth, Envelope, Kind, Method, Repeat
 
+from .answers import Answers
+
 Value = str | int | float | bool
 
 
@@ -49,6 +51,11 @@ class ParamRow:
     max_span: str = ""
     """The widest window that start and end may leave, such as ``7d``."""
     fields: tuple[ParamRow, ...] = ()
+
+    @property
+    def has_bounds(self) -> bool:
+        """Whether the documentation bounds the number, whatever the category."""
+        return self.min is not None or self.max is not None
 
     @property
     def allowed(self) -> tuple[str | int, ...]:
@@ -101,6 +108,8 @@ class EndpointRow:
     pybit_quirks: Mapping[str, Any] = field(default_factory=dict)
     """What pybit does that the documentation does not say."""
     note: str = ""
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """The refusals that a caller should expect: retCode and what it means here."""
     params: tuple[ParamRow, ...] = ()
 
     @property
@@ -118,3 +127,4 @@ class GroupRow:
     summary: str
     enums: Mapping[str, tuple[str | int, ...]]
     endpoints: tuple[EndpointRow, ...]
+    answers: Answers = field(default_factory=Answers)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from .layout import WIDTH
-from .spec import EndpointRow, LimitRow, ParamRow
+from .result_words import error_words, result_words
+from .spec import EndpointRow, GroupRow, LimitRow, ParamRow
 
 DOCS = "https://bybit-exchange.github.io/docs/"
 _MOST_LISTED = 24
@@ -17,7 +18,7 @@ _WINDOWS: Mapping[float, str] = {1: "s", 60: "min"}
 _UNITS = {"d": "days", "mo": "months"}
 
 
-def docstring(row: EndpointRow) -> list[str]:
+def docstring(group: GroupRow, row: EndpointRow) -> list[str]:
     """The lines of a method's docstring, without quotes and margin."""
     lines = [row.summary, "", *_wrapped(f"{row.method} {row.path} ({traits(row)})")]
     if told := " ".join(remarks(row)):
@@ -25,7 +26,9 @@ def docstring(row: EndpointRow) -> list[str]:
     if row.params:
         lines += ["", "Args:"]
         for param in in_order(row.params):
-            lines += _wrapped(f"{param.name}: {param_words(param, row.method)}", indent=4)
+            lines += _wrapped(f"{param.name}: {param_words(param)}", indent=4)
+    lines += _section("Returns:", result_words(group, row))
+    lines += _section("Raises:", error_words(row))
     if row.doc:
         lines += ["", page(row.doc)]
     return lines
@@ -69,9 +72,14 @@ def remarks(row: EndpointRow) -> Iterator[str]:
         yield "Demo accounts may call it."
 
 
-def param_words(param: ParamRow, method: str) -> str:
+def _section(title: str, paragraphs: Iterable[str]) -> list[str]:
+    lines = [line for text in paragraphs for line in _wrapped(text, indent=4)]
+    return ["", title, *lines] if lines else []
+
+
+def param_words(param: ParamRow) -> str:
     """A parameter's meaning, unit, allowed values and default."""
-    facts = ", ".join(_facts(param, method))
+    facts = ", ".join(_facts(param))
     return f"{param.summary}; {facts}." if facts else f"{param.summary}."
 
 
@@ -85,13 +93,13 @@ def page(doc: str) -> str:
     return DOCS + quote(doc)
 
 
-def _facts(param: ParamRow, method: str) -> Iterator[str]:
+def _facts(param: ParamRow) -> Iterator[str]:
     if param.type == "time_ms":
         yield "unix milliseconds or a datetime with time zone"
     if param.type == "file":
         yield "a path, bytes, an open binary file, or (name, bytes)"
     if param.joined:
-        yield "a list, or several with commas between" if method == "GET" else "commas between them"
+        yield "a list, or several with commas between"
     yield from _bounds(param)
     if param.fields:
         yield _dict_words(param)

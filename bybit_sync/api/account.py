@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import account as answers
+
 MarginMode = Literal["REGULAR_MARGIN", "ISOLATED_MARGIN", "PORTFOLIO_MARGIN"]
 TransactionType = Literal[
     "TRANSFER_IN",
@@ -156,7 +158,7 @@ GET_BORROW_HISTORY = Endpoint(
         Param("currency", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -200,7 +202,7 @@ GET_ACCOUNT_INSTRUMENTS_INFO = Endpoint(
     params=(
         Param("category", "string", required=True, allowed=("spot", "linear", "inverse")),
         Param("symbol", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 200)),
         Param("cursor", "string"),
     ),
 )
@@ -389,7 +391,7 @@ GET_TRANSACTION_LOG = Endpoint(
         Param("transSubType", "string", allowed=("movePosition",)),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -417,7 +419,7 @@ GET_WALLET_BALANCE = Endpoint(
     limit=Limit(50.0),
     params=(
         Param("accountType", "string", required=True, allowed=("UNIFIED",)),
-        Param("coin", "string"),
+        Param("coin", "string", joined=True),
     ),
 )
 GET_TRANSFERABLE_AMOUNT = Endpoint(
@@ -427,7 +429,7 @@ GET_TRANSFERABLE_AMOUNT = Endpoint(
     "/v5/account/withdrawal",
     repeat="always",
     limit=Limit(50.0),
-    params=(Param("coinName", "string", required=True),),
+    params=(Param("coinName", "string", required=True, joined=True),),
 )
 GET_COIN_GREEKS = Endpoint(
     "account",
@@ -450,7 +452,7 @@ GET_CONTRACT_TRANSACTION_LOG = Endpoint(
         Param("type", "string", allowed=get_args(ContractTransactionType)),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -503,7 +505,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowResult]:
         """Borrow a coin in the unified account.
 
         POST /v5/account/borrow (signed, repeated only if nothing was sent; 1 call/s)
@@ -511,6 +513,15 @@ class Account(Group):
         Args:
             coin: Coin, upper case.
             amount: Amount to borrow, decimal string.
+
+        Returns:
+            result: {coin, amount}
+            typed as BorrowResult in bybit_sync.api.answers.account
+
+        Raises:
+            ParameterError: above the user's maximum (176027); above the platform's maximum
+                (176028).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/borrow
         """
@@ -523,14 +534,14 @@ class Account(Group):
         self,
         *,
         currency: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Borrowings]:
         """Borrowing and interest records, over up to 2 years.
 
         GET /v5/account/borrow-history (signed, always safe to repeat; 50 calls/s)
@@ -544,6 +555,12 @@ class Account(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{currency, createdTime, borrowCost, hourlyBorrowRate,
+                InterestBearingBorrowSize, costExemption, borrowAmount, unrealisedLoss,
+                freeBorrowedAmount}], nextPageCursor}
+            typed as Borrowings in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/borrow-history
         """
@@ -565,7 +582,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Collaterals]:
         """Borrow limits, interest and collateral ratios per coin.
 
         GET /v5/account/collateral-info (signed, always safe to repeat; 50 calls/s)
@@ -574,6 +591,13 @@ class Account(Group):
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {list: [{currency, hourlyBorrowRate, maxBorrowingAmount, freeBorrowingLimit,
+                freeBorrowAmount, borrowAmount, otherBorrowAmount, availableToBorrow, borrowable,
+                borrowUsageRate, marginCollateral, collateralSwitch, collateralRatio,
+                freeBorrowingAmount}]}
+            typed as Collaterals in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/collateral-info
         """
@@ -591,7 +615,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FeeRates]:
         """Maker and taker fee rates of the account.
 
         GET /v5/account/fee-rate (signed, always safe to repeat; 5 calls/s)
@@ -600,6 +624,10 @@ class Account(Group):
             category: Product line; one of spot, linear, inverse, option.
             symbol: Instrument name, upper case.
             baseCoin: Base coin, upper case.
+
+        Returns:
+            result: {category, list: [{symbol, baseCoin, takerFeeRate, makerFeeRate}]}
+            typed as FeeRates in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/fee-rate
         """
@@ -614,12 +642,17 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AccountInfo]:
         """Margin mode, account version and settings of the account.
 
         GET /v5/account/info (signed, always safe to repeat; 50 calls/s)
 
         Demo accounts may call it.
+
+        Returns:
+            result: {unifiedMarginStatus, marginMode, isMasterTrader, spotHedgingStatus,
+                updatedTime, dcpStatus, timeWindow, smpGroup}
+            typed as AccountInfo in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/account-info
         """
@@ -637,7 +670,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Instruments]:
         """Trading rules of the instruments that this account may trade.
 
         GET /v5/account/instruments-info (signed, always safe to repeat; 10 calls/s)
@@ -647,6 +680,12 @@ class Account(Group):
             symbol: Instrument name, upper case.
             limit: Rows per page; 1 to 200, 200 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, nextPageCursor, list: [{symbol, symbolId, contractType, status,
+                baseCoin, quoteCoin, symbolType, launchTime, deliveryTime, deliveryFeeRate,
+                priceScale, leverageFilter: {minLeverage, maxLeverage, leverageStep}, … 18 more}]}
+            typed as Instruments in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/instrument
         """
@@ -667,7 +706,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Set market maker protection of an option underlying.
 
         POST /v5/account/mmp-modify (signed, repeated only if nothing was sent; 5 calls/s)
@@ -681,6 +720,12 @@ class Account(Group):
             qtyLimit: Quantity cap, up to 2 decimals.
             deltaLimit: Delta cap, up to 2 decimals.
             vegaLimit: Vega cap, up to 2 decimals; 500000 by default.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/set-mmp
         """
@@ -703,7 +748,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Lift the freeze of market maker protection.
 
         POST /v5/account/mmp-reset (signed, repeated only if nothing was sent; 5 calls/s)
@@ -712,6 +757,12 @@ class Account(Group):
 
         Args:
             baseCoin: Base coin, upper case.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/reset-mmp
         """
@@ -727,13 +778,18 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MmpState]:
         """Settings and state of market maker protection.
 
         GET /v5/account/mmp-state (signed, always safe to repeat)
 
         Args:
             baseCoin: Base coin, upper case.
+
+        Returns:
+            result: {result: [{baseCoin, mmpEnabled, window, frozenPeriod, qtyLimit, deltaLimit,
+                vegaLimit, mmpFrozenUntil, mmpFrozen}]}
+            typed as MmpState in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/get-mmp-state
         """
@@ -751,7 +807,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepayResult]:
         """Repay a liability from balances of the same coin only.
 
         POST /v5/account/no-convert-repay (signed, repeated only if nothing was sent; 1 call/s)
@@ -761,6 +817,13 @@ class Account(Group):
             amount: Amount to repay; needs coin.
             repaymentType: Which liabilities to repay; one of ALL, FIXED, FLEXIBLE, FLEXIBLE by
                 default.
+
+        Returns:
+            result: {resultStatus}
+            typed as RepayResult in bybit_sync.api.answers.account
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/no-convert-repay
         """
@@ -775,10 +838,14 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OptionAssetInfo]:
         """Delta and profit and loss of the options, per coin.
 
         GET /v5/account/option-asset-info (signed, always safe to repeat)
+
+        Returns:
+            result: {result: [{coin, totalDelta, totalRPL, totalUPL, assetIM, assetMM, sendTime}]}
+            typed as OptionAssetInfo in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/option-asset-info
         """
@@ -793,13 +860,19 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PayInfo]:
         """What is borrowed, and the collateral that could repay it.
 
         GET /v5/account/pay-info (signed, always safe to repeat; 50 calls/s)
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {collateralInfo: {collateralList: [{coin, availableSize, availableValue,
+                coinScale, borrowSize, spotHedgeAmount, assetFrozen}]}, borrowInfo: {coin,
+                borrowSize, borrowValue, assetFrozen, availableBalance}}
+            typed as PayInfo in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/pay-info
         """
@@ -814,10 +887,14 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Dcp]:
         """Disconnect protection settings per product.
 
         GET /v5/account/query-dcp-info (signed, always safe to repeat; 5 calls/s)
+
+        Returns:
+            result: {dcpInfos: [{product, dcpStatus, timeWindow}]}
+            typed as Dcp in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/dcp-info
         """
@@ -832,13 +909,21 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepayLiabilityResult]:
         """Repay liabilities of the unified account.
 
         POST /v5/account/quick-repayment (signed, repeated only if nothing was sent; 1 call/s)
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {list: [{coin, repaymentQty}]}
+            typed as RepayLiabilityResult in bybit_sync.api.answers.account
+
+        Raises:
+            InsufficientFundsError: collateral too small to repay (182101).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/repay-liability
         """
@@ -856,7 +941,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepayResult]:
         """Repay a liability, converting collateral where needed.
 
         POST /v5/account/repay (signed, repeated only if nothing was sent; 1 call/s)
@@ -866,6 +951,15 @@ class Account(Group):
             amount: Amount to repay; needs coin.
             repaymentType: Which liabilities to repay; one of ALL, FIXED, FLEXIBLE, FLEXIBLE by
                 default.
+
+        Returns:
+            result: {resultStatus}
+            typed as RepayResult in bybit_sync.api.answers.account
+
+        Raises:
+            InsufficientFundsError: collateral too small to repay (182101).
+            ExchangeBusyError: account is being upgraded (182105).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/repay
         """
@@ -893,6 +987,14 @@ class Account(Group):
             coin: Coin, upper case.
             collateralSwitch: Use the coin as collateral or not; one of ON, OFF.
 
+        Returns:
+            result: empty
+
+        Raises:
+            ParameterError: coin cannot be switched (182111); platform's collateral is full
+                (182011).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/account/set-collateral
         """
         if unknown:
@@ -907,7 +1009,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BatchSetCollateralCoinResult]:
         """Use several coins as collateral, or stop using them.
 
         POST /v5/account/set-collateral-switch-batch (signed, repeated only if nothing was sent; 5
@@ -917,6 +1019,13 @@ class Account(Group):
 
         Args:
             request: Items of the batch; a list of dicts with coin and collateralSwitch.
+
+        Returns:
+            result: {list: [{coin, collateralSwitch}]}
+            typed as BatchSetCollateralCoinResult in bybit_sync.api.answers.account
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/batch-set-collateral
         """
@@ -932,7 +1041,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SetDeltaModeResult]:
         """Switch delta mode.
 
         POST /v5/account/set-delta-mode (signed, repeated only if nothing was sent)
@@ -941,6 +1050,13 @@ class Account(Group):
 
         Args:
             deltaEnable: Switch delta mode on or off; one of 1, 0.
+
+        Returns:
+            result: {resultStatus}
+            typed as SetDeltaModeResult in bybit_sync.api.answers.account
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/set-delta-mode
         """
@@ -956,7 +1072,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Switch spot hedging of portfolio margin.
 
         POST /v5/account/set-hedging-mode (signed, repeated only if nothing was sent)
@@ -965,6 +1081,12 @@ class Account(Group):
 
         Args:
             setHedgingMode: Spot hedging on or off; one of ON, OFF.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/set-spot-hedge
         """
@@ -992,6 +1114,12 @@ class Account(Group):
             category: Product line; one of linear, inverse, spot.
             modifyEnable: Let the system adjust the price, or reject.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/account/set-price-limit
         """
         if unknown:
@@ -1006,7 +1134,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SetMarginModeResult]:
         """Set isolated, cross or portfolio margin for the whole account.
 
         POST /v5/account/set-margin-mode (signed, repeated only if nothing was sent; 5 calls/s)
@@ -1016,6 +1144,14 @@ class Account(Group):
         Args:
             setMarginMode: Margin mode of the account; one of REGULAR_MARGIN, ISOLATED_MARGIN,
                 PORTFOLIO_MARGIN.
+
+        Returns:
+            result: {reasons: [{reasonCode, reasonMsg}]}
+            typed as SetMarginModeResult in bybit_sync.api.answers.account
+
+        Raises:
+            ApiError: margin mode cannot be switched; body holds the reasons (3400045).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/set-margin-mode
         """
@@ -1030,10 +1166,14 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SmpGroup]:
         """Id of the self-match prevention group.
 
         GET /v5/account/smp-group (signed, always safe to repeat; 5 calls/s)
+
+        Returns:
+            result: {smpGroup}
+            typed as SmpGroup in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/smp-group
         """
@@ -1045,12 +1185,12 @@ class Account(Group):
         self,
         *,
         symbol: str,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TradeInfoForAnalysis]:
         """Quantities, values, fees and average prices that you traded of a symbol.
 
         GET /v5/account/trade-info-for-analysis (signed, always safe to repeat; 50 calls/s)
@@ -1059,6 +1199,14 @@ class Account(Group):
             symbol: Instrument name, upper case.
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
+
+        Returns:
+            result: {symbolRnl, netExecQty, sumExecValue, sumExecQty, avgBuyExecPrice,
+                sumBuyExecValue, sumBuyExecQty, sumBuyExecFee, sumBuyOrderQty, avgSellExecPrice,
+                sumSellExecValue, sumSellExecQty, sumSellExecFee, sumSellOrderQty, maxMarginVersion,
+                baseCoin, settleCoin, sumPriceList: [{day, sumBuyExecValue, sumSellExecValue,
+                sumExecValue}]}
+            typed as TradeInfoForAnalysis in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/trade-info-for-analysis
         """
@@ -1076,14 +1224,14 @@ class Account(Group):
         baseCoin: str | None = None,
         type: TransactionType | None = None,
         transSubType: Literal["movePosition"] | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TransactionLog]:
         """Every change of the unified account's balance, over up to 2 years.
 
         GET /v5/account/transaction-log (signed, always safe to repeat; 25 calls/s)
@@ -1102,6 +1250,12 @@ class Account(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{id, symbol, category, side, transactionTime, type, transSubType, qty,
+                size, currency, tradePrice, funding, fee, cashFlow, change, cashBalance, feeRate,
+                bonusChange, tradeId, orderId, orderLinkId, extraFees}], nextPageCursor}
+            typed as TransactionLog in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/transaction-log
         """
@@ -1127,10 +1281,17 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.UpgradeToUnifiedTradingAccountResult]:
         """Upgrade the account to the unified trading account.
 
         POST /v5/account/upgrade-to-uta (signed, repeated only if nothing was sent; 1 call/s)
+
+        Returns:
+            result: {unifiedUpdateStatus, unifiedUpdateMsg: {msg: [str]}}
+            typed as UpgradeToUnifiedTradingAccountResult in bybit_sync.api.answers.account
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/account/upgrade-unified-account
         """
@@ -1144,10 +1305,14 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.UserSettingConfig]:
         """Settings of the user, such as what happens at the price limit.
 
         GET /v5/account/user-setting-config (signed, always safe to repeat; 50 calls/s)
+
+        Returns:
+            result: {lpaSpot, lpaPerp, deltaEnable, smsef, fmsef}
+            typed as UserSettingConfig in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/get-user-setting-config
         """
@@ -1163,7 +1328,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Wallets]:
         """Balances, equity and margin rates of the account.
 
         GET /v5/account/wallet-balance (signed, always safe to repeat; 50 calls/s)
@@ -1173,6 +1338,13 @@ class Account(Group):
         Args:
             accountType: Wallet the call acts on; UNIFIED.
             coin: Coins; a list, or several with commas between.
+
+        Returns:
+            result: {list: [{accountType, accountIMRate, accountMMRate, totalEquity,
+                totalWalletBalance, totalMarginBalance, totalAvailableBalance, totalPerpUPL,
+                totalInitialMargin, totalMaintenanceMargin, accountIMRateByMp, accountMMRateByMp, …
+                4 more}]}
+            typed as Wallets in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/wallet-balance
         """
@@ -1188,13 +1360,17 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TransferableAmount]:
         """Amounts that may leave the unified account, per coin.
 
         GET /v5/account/withdrawal (signed, always safe to repeat; 50 calls/s)
 
         Args:
             coinName: Coins, up to 20; a list, or several with commas between.
+
+        Returns:
+            result: {availableWithdrawal, availableWithdrawalMap: {…: str}}
+            typed as TransferableAmount in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/unified-trans-amnt
         """
@@ -1210,7 +1386,7 @@ class Account(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CoinGreeks]:
         """Greeks of the account's options, per base coin.
 
         GET /v5/asset/coin-greeks (signed, always safe to repeat; 50 calls/s)
@@ -1219,6 +1395,10 @@ class Account(Group):
 
         Args:
             baseCoin: Base coin, upper case.
+
+        Returns:
+            result: {list: [{baseCoin, totalDelta, totalGamma, totalVega, totalTheta}]}
+            typed as CoinGreeks in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/account/coin-greeks
         """
@@ -1233,14 +1413,14 @@ class Account(Group):
         currency: str | None = None,
         baseCoin: str | None = None,
         type: ContractTransactionType | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ContractTransactionLog]:
         """Every change of the classic contract account's balance.
 
         GET /v5/account/contract-transaction-log (signed, always safe to repeat)
@@ -1258,6 +1438,12 @@ class Account(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{id, symbol, category, side, transactionTime, type, qty, size, currency,
+                tradePrice, funding, fee, cashFlow, change, cashBalance, feeRate, bonusChange,
+                tradeId, orderId, orderLinkId}], nextPageCursor}
+            typed as ContractTransactionLog in bybit_sync.api.answers.account
 
         https://bybit-exchange.github.io/docs/v5/abandon/contract-transaction-log
         """

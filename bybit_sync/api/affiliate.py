@@ -14,6 +14,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import affiliate as answers
+
 GET_AFFILIATE_USER_LIST = Endpoint(
     "affiliate",
     "get_affiliate_user_list",
@@ -21,7 +23,7 @@ GET_AFFILIATE_USER_LIST = Endpoint(
     "/v5/affiliate/aff-user-list",
     repeat="always",
     params=(
-        Param("size", "integer"),
+        Param("size", "integer", bounds=(0, 100)),
         Param("cursor", "string"),
         Param("needDeposit", "boolean"),
         Param("need30", "boolean"),
@@ -38,7 +40,7 @@ GET_AFFILIATE_SUB_LIST = Endpoint(
     repeat="always",
     params=(
         Param("cursor", "string"),
-        Param("size", "integer"),
+        Param("size", "integer", bounds=(0, 100)),
         Param("startDate", "string"),
         Param("endDate", "string"),
         Param("subAffId", "integer"),
@@ -84,7 +86,7 @@ class Affiliate(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AffiliateUserList]:
         """Clients of the affiliate.
 
         GET /v5/affiliate/aff-user-list (signed, always safe to repeat)
@@ -97,6 +99,13 @@ class Affiliate(Group):
             need365: Include 365-day trading data; False by default.
             startDate: First day, YYYY-MM-DD.
             endDate: Last day, YYYY-MM-DD.
+
+        Returns:
+            result: {list: [{userId, registerTime, source, remarks, isKyc, takerVol30Day,
+                makerVol30Day, tradeVol30Day, depositAmount30Day, takerVol365Day, makerVol365Day,
+                tradeVol365Day, depositAmount365Day, takerVol, makerVol, tradeVol, … 8 more}],
+                nextPageCursor}
+            typed as AffiliateUserList in bybit_sync.api.answers.affiliate
 
         https://bybit-exchange.github.io/docs/v5/affiliate/affiliate-user-list
         """
@@ -124,7 +133,7 @@ class Affiliate(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AffiliateSubList]:
         """Sub-affiliates of the affiliate.
 
         GET /v5/affiliate/affiliate-sub-list (signed, always safe to repeat)
@@ -135,6 +144,11 @@ class Affiliate(Group):
             startDate: First day, YYYY-MM-DD; at most 3 months from start to end.
             endDate: Last day, YYYY-MM-DD.
             subAffId: Sub-affiliate id.
+
+        Returns:
+            result: {list: [{subAffId, userId, name, email, commissionsVol: {…: str},
+                commissionsForUsdt, becameAffTime, startDate, endDate}], nextPageCursor}
+            typed as AffiliateSubList in bybit_sync.api.answers.affiliate
 
         https://bybit-exchange.github.io/docs/v5/affiliate/affiliate-sub-list
         """
@@ -158,7 +172,7 @@ class Affiliate(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AffiliateUserInfo]:
         """Trading, deposits and fees of one client of the affiliate.
 
         GET /v5/user/aff-customer-info (signed, always safe to repeat; 10 calls/s)
@@ -167,6 +181,14 @@ class Affiliate(Group):
             uid: Client's master UID.
             coin: Coin, upper case.
             business: Business line filter; one of 1, 2, 3, 4, 5.
+
+        Returns:
+            result: {uid, vipLevel, takerVol30Day, makerVol30Day, tradeVol30Day, depositAmount30Day,
+                takerVol365Day, makerVol365Day, tradeVol365Day, depositAmount365Day,
+                totalWalletBalance, depositUpdateTime, volUpdateTime, KycLevel, tradfiTradeVol30Day,
+                tradfiTradeVol365Day, commissions30Day: {…: str}, commissions365Day: {…: str},
+                paySendAmount30Day, payFtt, cardFtt}
+            typed as AffiliateUserInfo in bybit_sync.api.answers.affiliate
 
         https://bybit-exchange.github.io/docs/v5/affiliate/affiliate-info
         """

@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import alpha as answers
+
 ALPHA_LP_GET_ORDER_LIST = Endpoint(
     "alpha",
     "alpha_lp_get_order_list",
@@ -27,8 +29,8 @@ ALPHA_LP_GET_ORDER_LIST = Endpoint(
         Param("orderType", "integer", allowed=(0, 1, 2)),
         Param("tokenCode", "string"),
         Param("orderStatus", "array", allowed=("1", "2", "3")),
-        Param("days", "integer"),
-        Param("limit", "integer"),
+        Param("days", "integer", bounds=(None, 365)),
+        Param("limit", "integer", bounds=(None, 100)),
         Param("pageIndex", "integer"),
         Param("poolAddress", "string"),
     ),
@@ -174,7 +176,7 @@ ALPHA_PREDICTION_GET_ORDER_LIST = Endpoint(
         Param("tokenId", "string"),
         Param("eventId", "string"),
         Param("side", "integer", allowed=(1, 2)),
-        Param("days", "integer"),
+        Param("days", "integer", bounds=(None, 90)),
         Param("limit", "integer"),
         Param("pageIndex", "integer"),
     ),
@@ -204,7 +206,7 @@ ALPHA_PREDICTION_GET_POSITION_HISTORY = Endpoint(
         Param("tokenId", "string"),
         Param("eventId", "string"),
         Param("result", "integer", allowed=(1, 2, 3)),
-        Param("days", "integer"),
+        Param("days", "integer", bounds=(None, 90)),
         Param("limit", "integer"),
         Param("pageIndex", "integer"),
     ),
@@ -369,8 +371,8 @@ ALPHA_TRADE_GET_ORDER_LIST = Endpoint(
         Param("tradeType", "integer", allowed=(0, 1, 2)),
         Param("tokenCode", "string"),
         Param("orderStatus", "array", allowed=("1", "2", "3")),
-        Param("days", "integer"),
-        Param("limit", "integer", required=True),
+        Param("days", "integer", bounds=(0, 90)),
+        Param("limit", "integer", required=True, bounds=(1, 100)),
         Param("pageIndex", "integer", required=True),
         Param("direction", "string", allowed=("prev", "next")),
     ),
@@ -493,7 +495,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LpGetOrderListResult]:
         """Your liquidity pool orders.
 
         POST /v5/alpha/lp/order-list (signed, always safe to repeat; 3 calls/s)
@@ -506,6 +508,13 @@ class Alpha(Group):
             limit: Rows per page; at most 100, 20 by default.
             pageIndex: Page number from 1; 1 by default.
             poolAddress: Pool contract address.
+
+        Returns:
+            result: {total, pageIndex, orders: [{orderType, orderNo, orderStatus, poolAddress,
+                poolName, positionId, tokenCode, tokenSymbol, tokenIconUrlDay, tokenIconUrlNight,
+                amount, chainCode, chainIconUrl, gasTokenSymbol, gasOnchain, gasUsd, platformFee,
+                platformFeeUsd, createTime, executionTime, failureReason, dercRatio}]}
+            typed as LpGetOrderListResult in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/lp/order-list
         """
@@ -530,7 +539,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LpGetPayTokenListResult]:
         """Tokens that may pay for liquidity pools.
 
         POST /v5/alpha/lp/pay-token-list (signed, always safe to repeat; 5 calls/s)
@@ -538,6 +547,12 @@ class Alpha(Group):
         Args:
             chainCode: Blockchain code.
             tokenAddress: Token contract address.
+
+        Returns:
+            result: {tokens: [{tokenCode, tokenSymbol, chainCode, chainIconUrl, decimals,
+                availableBalance, tokenIconUrlDay, tokenIconUrlNight, minStakeAmount,
+                maxStakeAmount}]}
+            typed as LpGetPayTokenListResult in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/lp/pay-token-list
         """
@@ -554,7 +569,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LpGetPayTokenPriceResult]:
         """Price of a token that pays for liquidity pools.
 
         POST /v5/alpha/lp/pay-token-price (signed, always safe to repeat; 5 calls/s)
@@ -562,6 +577,10 @@ class Alpha(Group):
         Args:
             tokenCode: Token code.
             chainCode: Blockchain code.
+
+        Returns:
+            result: {prices: [{tokenCode, tokenSymbol, priceUsd, chainCode, updateTime}]}
+            typed as LpGetPayTokenPriceResult in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/lp/pay-token-price
         """
@@ -577,13 +596,18 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LpGetPoolInfoResult]:
         """One liquidity pool.
 
         POST /v5/alpha/lp/pool-info (signed, always safe to repeat; 5 calls/s)
 
         Args:
             poolAddress: Pool contract address.
+
+        Returns:
+            result: {poolAddress, poolName, apy, tvl, feeRate, token0Symbol, token0Reserve,
+                token1Symbol, token1Reserve, priceRangeLower, priceRangeUpper, currentPrice}
+            typed as LpGetPoolInfoResult in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/lp/pool-info
         """
@@ -599,13 +623,19 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LpGetPoolListResult]:
         """Liquidity pools.
 
         POST /v5/alpha/lp/pool-list (signed, always safe to repeat; 5 calls/s)
 
         Args:
             tokenSymbol: Token symbol to search.
+
+        Returns:
+            result: {pools: [{poolAddress, poolName, poolTag, apy, tvl, token0Symbol,
+                token0IconUrlDay, token0IconUrlNight, token1Symbol, token1IconUrlDay,
+                token1IconUrlNight, chainCode, chainIconUrl}]}
+            typed as LpGetPoolListResult in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/lp/pool-list
         """
@@ -620,10 +650,17 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LpGetPositionListResult]:
         """Your liquidity pool positions.
 
         POST /v5/alpha/lp/position-list (signed, always safe to repeat; 3 calls/s)
+
+        Returns:
+            result: {positions: [{positionId, poolAddress, poolName, stakedAmount, stakedTokenCode,
+                stakedTokenSymbol, currentValueUsd, earnedRewardsUsd, unrealizedPnl, realizedPnl,
+                apy, token0Amount, token0Symbol, token1Amount, token1Symbol, rangeUpper, rangeLower,
+                createTime, updateTime, status}]}
+            typed as LpGetPositionListResult in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/lp/position-list
         """
@@ -641,7 +678,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AlphaOrderId]:
         """Redeem a share of a liquidity pool position.
 
         POST /v5/alpha/lp/redeem (signed, repeated only if nothing was sent; 1 call/s)
@@ -651,6 +688,13 @@ class Alpha(Group):
             poolAddress: Pool contract address.
             dercRatio: Share of the position to redeem, 0 to 1.
             receiveTokenCode: Token received on redeem.
+
+        Returns:
+            result: {orderNo}
+            typed as AlphaOrderId in bybit_sync.api.answers.alpha
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/alpha/lp/redeem
         """
@@ -678,7 +722,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LpStakeResult]:
         """Put tokens into a liquidity pool.
 
         POST /v5/alpha/lp/stake (signed, repeated only if nothing was sent; 1 call/s)
@@ -692,6 +736,13 @@ class Alpha(Group):
             rangeLower: Lower range limit.
             priceUpper: Upper price limit.
             priceLower: Lower price limit.
+
+        Returns:
+            result: {positionId, orderNo}
+            typed as LpStakeResult in bybit_sync.api.answers.alpha
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/alpha/lp/stake
         """
@@ -721,7 +772,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AlphaOrderId]:
         """Buy shares of a prediction market outcome.
 
         POST /v5/alpha/prediction/buy (signed, repeated only if nothing was sent)
@@ -733,6 +784,13 @@ class Alpha(Group):
             orderType: Prediction order type, fill-or-kill only now; 1.
             slippage: Slippage tolerated as a fraction.
             eventId: Prediction event id.
+
+        Returns:
+            result: {orderNo}
+            typed as AlphaOrderId in bybit_sync.api.answers.alpha
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/buy
         """
@@ -754,10 +812,14 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EngineStatus]:
         """Whether the prediction market engine takes orders.
 
         GET /v5/alpha/prediction/engine-status (signed, always safe to repeat)
+
+        Returns:
+            result: {available}
+            typed as EngineStatus in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/engine-status
         """
@@ -774,7 +836,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EventDetail]:
         """One prediction event and its markets.
 
         POST /v5/alpha/prediction/event-detail (signed, always safe to repeat)
@@ -783,6 +845,11 @@ class Alpha(Group):
             eventId: Prediction event id.
             slug: Event slug, beats eventId.
             hasMoreMarkets: Include markets of related events; False by default.
+
+        Returns:
+            result: {eventId, slug, title, description, category, endDate, resolved, volume,
+                liquidity, markets: [{tokenId, outcome, price, side, volume, liquidity}]}
+            typed as EventDetail in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/event-detail
         """
@@ -798,13 +865,17 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.Orderbook]]:
         """Order books of prediction outcomes.
 
         POST /v5/alpha/prediction/order-book (signed, always safe to repeat)
 
         Args:
             tokenIds: Token ids, up to 20.
+
+        Returns:
+            result: [{tokenId, bids: [{price, size}], asks: [{price, size}]}]
+            typed as Orderbook in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/order-book
         """
@@ -825,7 +896,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderEstimate]:
         """What a prediction order would cost or bring.
 
         POST /v5/alpha/prediction/order-estimate (signed, always safe to repeat)
@@ -837,6 +908,11 @@ class Alpha(Group):
             amount: USDC when buying, shares when selling.
             orderType: Prediction order type, fill-or-kill only now; 1.
             payTokenCode: Code of the token paid.
+
+        Returns:
+            result: {avgPrice, estimatedCost, estimatedReceive, toWin, feeAmount, feeDetail:
+                {serverFee, polymarketFee}, slippage}
+            typed as OrderEstimate in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/order-estimate
         """
@@ -865,7 +941,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderList]:
         """Your prediction market orders.
 
         POST /v5/alpha/prediction/order-list (signed, always safe to repeat)
@@ -878,6 +954,11 @@ class Alpha(Group):
             days: How many days back to look; at most 90.
             limit: Rows per page.
             pageIndex: Page number from 1.
+
+        Returns:
+            result: {orders: [{orderNo, tokenId, eventId, side, orderType, orderAmount, filledSize,
+                filledPrice, totalFee, status, createdAt, updatedAt}], total, pageIndex}
+            typed as OrderList in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/order-list
         """
@@ -900,10 +981,15 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.PayToken]]:
         """Tokens that may pay for prediction orders.
 
         GET /v5/alpha/prediction/pay-token-list (signed, always safe to repeat)
+
+        Returns:
+            result: [{tokenCode, symbol, tokenDecimals, tokenIconUrlDay, tokenIconUrlNight,
+                supportChains: [str]}]
+            typed as PayToken in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/pay-token-list
         """
@@ -918,13 +1004,17 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PortfolioSummary]:
         """Value of your prediction positions, biggest win and win rate.
 
         POST /v5/alpha/prediction/portfolio-summary (signed, always safe to repeat)
 
         Args:
             eventType: Prediction event type; 1.
+
+        Returns:
+            result: {positionValue, positionValueUsd, biggestWin, winRate, winCount, lossCount}
+            typed as PortfolioSummary in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/portfolio-summary
         """
@@ -945,7 +1035,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PositionHistory]:
         """Your past prediction positions.
 
         POST /v5/alpha/prediction/position-history (signed, always safe to repeat)
@@ -957,6 +1047,11 @@ class Alpha(Group):
             days: How many days back to look; at most 90.
             limit: Rows per page.
             pageIndex: Page number from 1.
+
+        Returns:
+            result: {positions: [{positionId, tokenId, eventId, outcomeName, shares, cost, avgPrice,
+                exitPrice, realizedPnl, realizedPnlRate, result, closedAt}], total}
+            typed as PositionHistory in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/position-history
         """
@@ -982,7 +1077,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PositionList]:
         """Your prediction positions.
 
         POST /v5/alpha/prediction/position-list (signed, always safe to repeat)
@@ -992,6 +1087,12 @@ class Alpha(Group):
             eventId: Prediction event id.
             limit: Rows per page.
             pageIndex: Page number from 1.
+
+        Returns:
+            result: {positions: [{positionId, tokenId, eventId, outcomeName, shares, cost, avgPrice,
+                currentPrice, value, unrealizedPnl, unrealizedPnlRate, createdAt, finished}], total,
+                totalAssetUsd}
+            typed as PositionList in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/position-list
         """
@@ -1008,7 +1109,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PriceHistory]:
         """Past prices of a prediction outcome.
 
         POST /v5/alpha/prediction/price-history (signed, always safe to repeat)
@@ -1016,6 +1117,10 @@ class Alpha(Group):
         Args:
             tokenId: Token id.
             interval: Sampling interval; one of 1H, 6H, 1D, 1W, 1M, ALL.
+
+        Returns:
+            result: {tokenId, interval, list: [{openTime, open, high, low, close, volume}]}
+            typed as PriceHistory in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/price-history
         """
@@ -1036,7 +1141,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AlphaOrderId]:
         """Sell shares of a prediction market outcome.
 
         POST /v5/alpha/prediction/sell (signed, repeated only if nothing was sent)
@@ -1048,6 +1153,13 @@ class Alpha(Group):
             slippage: Slippage tolerated as a fraction.
             eventId: Prediction event id.
             toTokenCode: Code of the token received.
+
+        Returns:
+            result: {orderNo}
+            typed as AlphaOrderId in bybit_sync.api.answers.alpha
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/sell
         """
@@ -1074,7 +1186,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SideMarketList]:
         """Side markets of a prediction event.
 
         POST /v5/alpha/prediction/side-market-list (signed, always safe to repeat)
@@ -1085,6 +1197,11 @@ class Alpha(Group):
             marketType: Prediction market type; one of 1, 2.
             limit: Rows per page.
             pageIndex: Page number from 1.
+
+        Returns:
+            result: {list: [{marketId, eventId, marketType, question, tokens: [{tokenId, outcome,
+                price, liquidity}], volume24h, endDate, status}], total, pageIndex, pageSize}
+            typed as SideMarketList in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/side-market-list
         """
@@ -1107,7 +1224,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SportsGroupStageDetail]:
         """Groups of a tournament, with standings and matches.
 
         POST /v5/alpha/prediction/sports/group-stage-detail (signed, always safe to repeat)
@@ -1115,6 +1232,12 @@ class Alpha(Group):
         Args:
             eventType: Prediction event type; 1.
             groupName: Tournament group name.
+
+        Returns:
+            result: {groups: [{groupName, standings: [{rank, teamName, played, won, drawn, lost,
+                goalsFor, goalsAgainst, goalDifference, points}], matches: [{matchId, homeTeam,
+                awayTeam, matchTime, status, homeScore, awayScore, eventId}]}]}
+            typed as SportsGroupStageDetail in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/sports-group-stage-detail
         """
@@ -1128,15 +1251,15 @@ class Alpha(Group):
         *,
         eventType: Literal[1],
         status: Literal[1, 2, 3] | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         stageCode: Literal["Groups", "R32", "R16", "QF", "SF", "Final"] | None = None,
         limit: int | None = None,
         pageIndex: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SportsMatchList]:
         """Matches that have prediction markets.
 
         POST /v5/alpha/prediction/sports/match-list (signed, always safe to repeat)
@@ -1149,6 +1272,11 @@ class Alpha(Group):
             stageCode: Tournament stage; one of Groups, R32, R16, QF, SF, Final.
             limit: Rows per page.
             pageIndex: Page number from 1.
+
+        Returns:
+            result: {list: [{matchId, eventType, stageCode, homeTeam, awayTeam, matchTime, status,
+                eventId}], total, pageIndex, pageSize}
+            typed as SportsMatchList in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/sports-match-list
         """
@@ -1172,13 +1300,18 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SportsTimelineStages]:
         """Stages of a tournament in order of time.
 
         GET /v5/alpha/prediction/sports/timeline-stages (signed, always safe to repeat)
 
         Args:
             eventType: Prediction event type; 1.
+
+        Returns:
+            result: {eventType, stages: [{stageCode, stageName, status, matchCount, startTime,
+                endTime}]}
+            typed as SportsTimelineStages in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/sports-timeline-stages
         """
@@ -1194,13 +1327,17 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.TokenPrice]]:
         """Prices of prediction outcomes.
 
         POST /v5/alpha/prediction/token-price (signed, always safe to repeat)
 
         Args:
             tokenIds: Token ids, up to 20.
+
+        Returns:
+            result: [{tokenId, bestBid, bestAsk, lastPrice, volume24h, updateTime}]
+            typed as TokenPrice in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/prediction/token-price
         """
@@ -1217,7 +1354,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AssetDetail]:
         """Your holding of one Alpha token.
 
         POST /v5/alpha/trade/asset-detail (signed, always safe to repeat)
@@ -1225,6 +1362,13 @@ class Alpha(Group):
         Args:
             chainCode: Blockchain code.
             tokenAddress: Token contract address.
+
+        Returns:
+            result: {assetList: [{chainCode, chainIconUrl, tokenAddress, tokenCode, tokenSymbol,
+                tokenDecimals, tokenIconUrlDay, tokenIconUrlNight, tokenAmount, tokenAmountUsd,
+                tradeFlag, pnl, pnlRatio, costPrice, lastPrice, costTotalValue, assetStatus,
+                announcementUrl, estimatedOfflineTime, delistingTime}]}
+            typed as AssetDetail in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/asset-detail
         """
@@ -1239,10 +1383,17 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AssetList]:
         """Your holdings of Alpha tokens.
 
         POST /v5/alpha/trade/asset-list (signed, always safe to repeat)
+
+        Returns:
+            result: {totalAssetUsd, assetList: [{chainCode, chainIconUrl, tokenAddress, tokenCode,
+                tokenSymbol, tokenDecimals, tokenIconUrlDay, tokenIconUrlNight, tokenAmount,
+                tokenAmountUsd, tradeFlag, pnl, pnlRatio, costPrice, lastPrice, costTotalValue,
+                assetStatus, announcementUrl, estimatedOfflineTime, delistingTime}]}
+            typed as AssetList in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/asset-list
         """
@@ -1258,7 +1409,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TokenDetails]:
         """One Alpha token.
 
         POST /v5/alpha/trade/biz-token-details (signed, always safe to repeat)
@@ -1266,6 +1417,14 @@ class Alpha(Group):
         Args:
             chainCode: Blockchain code.
             tokenAddress: Token contract address.
+
+        Returns:
+            result: {tokenCode, chainCode, chainIconUrl, tokenAddress, symbol, tokenDecimals,
+                tokenIconUrlDay, tokenIconUrlNight, minOrderQuantity, maxOrderQuantity,
+                maxPositionQuantity, tokenDesc, xUrl, officialUrl, whitePaperUrl, tokenTag,
+                riskFlag, createTimeOnchain, status, tokenTags: [int], showMessage, content,
+                linkName, linkAddress}
+            typed as TokenDetails in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/biz-token-details
         """
@@ -1281,13 +1440,19 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.TokenListRow]]:
         """Alpha tokens that may be traded.
 
         POST /v5/alpha/trade/biz-token-list (signed, always safe to repeat)
 
         Args:
             tokenTag: Token tag filter; one of 0, 1, 2, 0 by default.
+
+        Returns:
+            result: [{tokenCode, chainCode, chainIconUrl, tokenAddress, symbol, tokenDecimals,
+                tokenIconUrlDay, tokenIconUrlNight, createTime, createTimeOnchain, riskFlag,
+                minOrderQuantity, maxOrderQuantity, tokenTags: [int], payTokenCodes: [str]}]
+            typed as TokenListRow in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/biz-token-list
         """
@@ -1303,7 +1468,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TokenPriceList]:
         """Prices of Alpha tokens.
 
         POST /v5/alpha/trade/biz-token-price-list (signed, always safe to repeat)
@@ -1311,6 +1476,11 @@ class Alpha(Group):
         Args:
             tokenAddressInfo: Tokens to look up, up to 20; a list of dicts with chainCode and
                 tokenAddress.
+
+        Returns:
+            result: {tokenPriceInfoList: [{chainCode, tokenAddress, price, change24h, vol24h,
+                marketCap, liquidity, holders}]}
+            typed as TokenPriceList in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/biz-token-price-list
         """
@@ -1332,7 +1502,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderListAnswer]:
         """Your Alpha orders.
 
         POST /v5/alpha/trade/order-list (signed, always safe to repeat)
@@ -1345,6 +1515,13 @@ class Alpha(Group):
             orderStatus: Order status filter; any of 1, 2, 3.
             days: How many days back to look; 0 to 90, 0 by default.
             direction: Paging direction; one of prev, next.
+
+        Returns:
+            result: {total, pageIndex, orders: [{orderType, tradeType, orderNo, orderStatus,
+                fromTokenCode, fromTokenAmount, fromTokenSymbol, fromTokenDecimals,
+                fromTokenIconUrlDay, fromTokenIconUrlNight, fromChainCode, fromChainIconUrl,
+                toTokenCode, toTokenAmount, toTokenSymbol, toTokenDecimals, … 16 more}]}
+            typed as OrderListAnswer in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/order-list
         """
@@ -1369,7 +1546,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.PayTokenListRow]]:
         """Tokens that may pay for an Alpha token.
 
         POST /v5/alpha/trade/pay-token-list (signed, always safe to repeat)
@@ -1377,6 +1554,11 @@ class Alpha(Group):
         Args:
             chainCode: Blockchain code.
             tokenAddress: Token contract address.
+
+        Returns:
+            result: [{tokenCode, symbol, tokenDecimals, tokenIconUrlDay, tokenIconUrlNight, limit,
+                supportChains: [str]}]
+            typed as PayTokenListRow in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/pay-token-list
         """
@@ -1400,7 +1582,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AlphaOrderId]:
         """Buy an Alpha token at the price of a quote.
 
         POST /v5/alpha/trade/purchase (signed, repeated only if nothing was sent)
@@ -1417,6 +1599,13 @@ class Alpha(Group):
             quoteMode: Price or success first; one of 0, 1, 2.
             correctingCode: Checksum handed back from the quote.
             tenant: Tenant id.
+
+        Returns:
+            result: {orderNo}
+            typed as AlphaOrderId in bybit_sync.api.answers.alpha
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/trade-purchase
         """
@@ -1446,7 +1635,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Quote]:
         """Ask for a price of an Alpha token.
 
         POST /v5/alpha/trade/quote (signed, always safe to repeat)
@@ -1457,6 +1646,12 @@ class Alpha(Group):
             fromTokenAmount: Amount paid, decimal string.
             toTokenCode: Code of the token received.
             quoteMode: Price or success first; one of 0, 1, 2, 0 by default.
+
+        Returns:
+            result: {tradeType, fromTokenCode, fromTokenAmount, fromTokenAmountUsd, toTokenCode,
+                toTokenAmount, toTokenAmountUsd, minToTokenAmount, slippage, gas, gasUsd,
+                platformFee, platformFeeUsd, swapRate, lossRate, quoteData, … 7 more}
+            typed as Quote in bybit_sync.api.answers.alpha
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/trade-quote
         """
@@ -1486,7 +1681,7 @@ class Alpha(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AlphaOrderId]:
         """Sell an Alpha token at the price of a quote.
 
         POST /v5/alpha/trade/redeem (signed, repeated only if nothing was sent)
@@ -1503,6 +1698,13 @@ class Alpha(Group):
             quoteMode: Price or success first; one of 0, 1, 2.
             correctingCode: Checksum handed back from the quote.
             tenant: Tenant id.
+
+        Returns:
+            result: {orderNo}
+            typed as AlphaOrderId in bybit_sync.api.answers.alpha
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/alpha/trade/trade-redeem
         """

@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import asset as answers
+
 AssetAccount = Literal[
     "FundingAccount",
     "UnifiedTradingAccount",
@@ -102,7 +104,7 @@ GET_EXCHANGE_HISTORY_SMALL_BALANCE = Endpoint(
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
         Param("cursor", "string"),
-        Param("size", "string"),
+        Param("size", "string", bounds=(None, 100)),
     ),
 )
 GET_SMALL_BALANCE_COINS = Endpoint(
@@ -130,7 +132,7 @@ GET_OPTION_DELIVERY_RECORD = Endpoint(
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
         Param("expDate", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -164,7 +166,7 @@ GET_INTERNAL_DEPOSIT_RECORDS = Endpoint(
         Param("endTime", "time_ms"),
         Param("coin", "string"),
         Param("cursor", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
     ),
 )
 GET_DEPOSIT_RECORDS = Endpoint(
@@ -180,7 +182,7 @@ GET_DEPOSIT_RECORDS = Endpoint(
         Param("coin", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -211,7 +213,7 @@ GET_SUB_DEPOSIT_RECORDS = Endpoint(
         Param("coin", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -250,7 +252,7 @@ GET_COIN_EXCHANGE_RECORDS = Endpoint(
     params=(
         Param("fromCoin", "string"),
         Param("toCoin", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -277,7 +279,7 @@ GET_CONVERT_HISTORY = Endpoint(
     params=(
         Param("accountType", "string", allowed=get_args(ConvertHistoryAccount)),
         Param("index", "integer"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 100)),
     ),
 )
 REQUEST_A_QUOTE = Endpoint(
@@ -315,7 +317,7 @@ GET_FUNDING_ACC_HISTORY = Endpoint(
     params=(
         Param("createTimeFrom", "integer"),
         Param("createTimeTo", "integer"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -340,7 +342,7 @@ GET_USDC_CONTRACT_SETTLEMENT = Endpoint(
         Param("symbol", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -396,7 +398,7 @@ GET_COINS_BALANCE = Endpoint(
     params=(
         Param("memberId", "string"),
         Param("accountType", "string", required=True, allowed=("UNIFIED", "FUND")),
-        Param("coin", "string"),
+        Param("coin", "string", joined=True),
         Param("withBonus", "integer", allowed=(0, 1)),
     ),
 )
@@ -413,7 +415,7 @@ GET_INTERNAL_TRANSFER_RECORDS = Endpoint(
         Param("status", "string", allowed=("SUCCESS", "PENDING", "FAILED")),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -450,7 +452,7 @@ GET_UNIVERSAL_TRANSFER_RECORDS = Endpoint(
         Param("status", "string", allowed=("SUCCESS", "FAILED", "PENDING")),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -554,7 +556,7 @@ GET_WITHDRAWAL_ADDRESS_LIST = Endpoint(
         Param("coin", "string"),
         Param("chain", "string"),
         Param("addressType", "integer", allowed=(0, 1, 2)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -572,7 +574,7 @@ GET_WITHDRAWAL_RECORDS = Endpoint(
         Param("withdrawType", "integer", allowed=(0, 1, 2)),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -681,7 +683,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AssetOverview]:
         """Value of all assets, per account type.
 
         GET /v5/asset/asset-overview (signed, always safe to repeat; 50 calls/s)
@@ -692,6 +694,11 @@ class Asset(Group):
             accountType: Wallet the call acts on; one of FundingAccount, UnifiedTradingAccount,
                 Earn, TradingBot, CopyTrading, CryptoLoans, CryptoLoans_legacy, PayLater,
                 Launchpool, TradFi, MarginStakedSOL, Alpha.
+
+        Returns:
+            result: {totalEquity, list: [{accountType, totalEquity, valuationCurrency, snapshotTime,
+                coinDetail: [{coin, equity}], categories: [{category, equity, coinDetail: [{…}]}]}]}
+            typed as AssetOverview in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/balance/asset-overview
         """
@@ -711,13 +718,20 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Coins]:
         """Chains of a coin, with fees and limits of deposit and withdrawal.
 
         GET /v5/asset/coin/query-info (signed, always safe to repeat; 5 calls/s)
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {rows: [{name, coin, chains: [{chain, chainType, confirmation, withdrawFee,
+                depositMin, withdrawMin, minAccuracy, chainDeposit, chainWithdraw,
+                withdrawPercentageFee, contractAddress, safeConfirmNumber, withdrawMax}],
+                remainAmount}]}
+            typed as Coins in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/coin-info
         """
@@ -735,7 +749,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RequestAQuoteSmallBalanceResult]:
         """Ask for a price at which small balances are converted.
 
         POST /v5/asset/covert/get-quote (signed, always safe to repeat; 5 calls/s)
@@ -744,6 +758,13 @@ class Asset(Group):
             accountType: Wallet the call acts on; eb_convert_uta.
             fromCoinList: Coins sold, up to 20.
             toCoin: Coin bought.
+
+        Returns:
+            result: {quoteId, result: {quoteCreateTime, quoteExpireTime, exchangeCoins: [{fromCoin,
+                supportConvert, availableBalance, baseValue, toCoin, toAmount, exchangeRate,
+                feeInfo: {…}, taxFeeInfo: {…}}], totalFeeInfo: {feeCoin, amount, feeRate},
+                totalTaxFeeInfo: {totalAmount, feeCoin, taxFeeItems: […]}}}
+            typed as RequestAQuoteSmallBalanceResult in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/convert-small-balance/request-quote
         """
@@ -759,7 +780,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ConfirmAQuoteSmallBalanceResult]:
         """Convert small balances at the price of a quote.
 
         POST /v5/asset/covert/small-balance-execute (signed, repeated only if nothing was sent; 5
@@ -769,6 +790,13 @@ class Asset(Group):
 
         Args:
             quoteId: Quote id.
+
+        Returns:
+            result: {quoteId, exchangeTxId, submitTime, status, msg}
+            typed as ConfirmAQuoteSmallBalanceResult in bybit_sync.api.answers.asset
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/convert-small-balance/confirm-quote
         """
@@ -782,14 +810,14 @@ class Asset(Group):
         *,
         accountType: Literal["eb_convert_uta", "eb_convert_funding"] | None = None,
         quoteId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         cursor: str | None = None,
         size: int | str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ExchangeHistorySmallBalance]:
         """Past conversions of small balances.
 
         GET /v5/asset/covert/small-balance-history (signed, always safe to repeat; 5 calls/s)
@@ -801,6 +829,13 @@ class Asset(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             cursor: Page number.
             size: Rows per page; at most 100, 50 by default.
+
+        Returns:
+            result: {cursor, size, lastPage, totalCount, records: [{accountType, exchangeTxId,
+                toCoin, toAmount, subRecords: [{fromCoin, fromAmount, toCoin, toAmount, feeCoin,
+                feeAmount, status, taxFeeInfo: {…}}], status, createdAt, exchangeSource, feeCoin,
+                totalFeeAmount, totalTaxFeeInfo: {totalAmount, feeCoin, taxFeeItems: […]}}]}
+            typed as ExchangeHistorySmallBalance in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/convert-small-balance/exchange-history
         """
@@ -824,7 +859,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SmallBalanceCoins]:
         """Small balances that may be converted.
 
         GET /v5/asset/covert/small-balance-list (signed, always safe to repeat; 10 calls/s)
@@ -832,6 +867,12 @@ class Asset(Group):
         Args:
             accountType: Wallet the call acts on; eb_convert_uta.
             fromCoin: Coin sold.
+
+        Returns:
+            result: {smallAssetCoins: [{fromCoin, supportConvert, availableBalance, baseValue,
+                toAmount, exchangeRate, feeInfo: {any} | null, taxFeeInfo: {any} | null, toCoin}],
+                supportToCoins: [str]}
+            typed as SmallBalanceCoins in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/convert-small-balance/small-balanc-coins
         """
@@ -845,15 +886,15 @@ class Asset(Group):
         *,
         category: Literal["inverse", "linear", "option"],
         symbol: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         expDate: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OptionDeliveryRecord]:
         """Delivery records of options and futures, over up to 2 years.
 
         GET /v5/asset/delivery-record (signed, always safe to repeat; 50 calls/s)
@@ -869,6 +910,11 @@ class Asset(Group):
             expDate: Option or future expiry such as 25DEC22.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{deliveryTime, symbol, side, position, entryPrice,
+                deliveryPrice, strike, fee, deliveryRpl}], nextPageCursor}
+            typed as OptionDeliveryRecord in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/delivery
         """
@@ -892,7 +938,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SetDepositAccountResult]:
         """Choose the account that receives deposits.
 
         POST /v5/asset/deposit/deposit-to-account (signed, repeated only if nothing was sent; 300
@@ -902,6 +948,13 @@ class Asset(Group):
 
         Args:
             accountType: Wallet the call acts on; one of EARN, UNIFIED, FUND.
+
+        Returns:
+            result: {status}
+            typed as SetDepositAccountResult in bybit_sync.api.answers.asset
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/deposit/set-deposit-acct
         """
@@ -918,7 +971,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MasterDepositAddress]:
         """Deposit addresses of the master account.
 
         GET /v5/asset/deposit/query-address (signed, always safe to repeat; 300 calls/min)
@@ -926,6 +979,11 @@ class Asset(Group):
         Args:
             coin: Coin, upper case.
             chainType: Chain name as listed by coin info.
+
+        Returns:
+            result: {coin, chains: [{chainType, addressDeposit, tagDeposit, chain,
+                batchReleaseLimit, contractAddress}]}
+            typed as MasterDepositAddress in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/deposit/master-deposit-addr
         """
@@ -938,15 +996,15 @@ class Asset(Group):
         self,
         *,
         txID: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         coin: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.InternalDepositRecords]:
         """Deposits from other Bybit users.
 
         GET /v5/asset/deposit/query-internal-record (signed, always safe to repeat; 300 calls/s)
@@ -958,6 +1016,11 @@ class Asset(Group):
             coin: Coin, upper case.
             cursor: Page token from the previous response.
             limit: Rows per page; 1 to 50, 50 by default.
+
+        Returns:
+            result: {rows: [{id, type, coin, amount, status, address, createdTime, fromMemberId,
+                txID, complianceStatus, taxDepositRecordsId, taxStatus}], nextPageCursor}
+            typed as InternalDepositRecords in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/deposit/internal-deposit-record
         """
@@ -979,14 +1042,14 @@ class Asset(Group):
         id: str | None = None,
         txID: str | None = None,
         coin: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.DepositRecords]:
         """Deposits from the chain.
 
         GET /v5/asset/deposit/query-record (signed, always safe to repeat; 100 calls/min)
@@ -999,6 +1062,12 @@ class Asset(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {rows: [{coin, chain, amount, txID, status, toAddress, tag, depositFee,
+                successAt, confirmations, txIndex, blockHash, batchReleaseLimit, depositType,
+                fromAddress, taxDepositRecordsId, taxStatus, id}], nextPageCursor}
+            typed as DepositRecords in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/deposit/deposit-record
         """
@@ -1024,7 +1093,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SubDepositAddress]:
         """Deposit address of a sub account.
 
         GET /v5/asset/deposit/query-sub-member-address (signed, always safe to repeat; 300
@@ -1034,6 +1103,11 @@ class Asset(Group):
             coin: Coin, upper case.
             chainType: Chain name as listed by coin info.
             subMemberId: Sub UID.
+
+        Returns:
+            result: {coin, chains: {chainType, addressDeposit, tagDeposit, chain, batchReleaseLimit,
+                contractAddress}}
+            typed as SubDepositAddress in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/deposit/sub-deposit-addr
         """
@@ -1049,14 +1123,14 @@ class Asset(Group):
         id: str | None = None,
         txID: str | None = None,
         coin: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SubDepositRecords]:
         """Deposits of a sub account from the chain.
 
         GET /v5/asset/deposit/query-sub-member-record (signed, always safe to repeat; 300 calls/min)
@@ -1070,6 +1144,12 @@ class Asset(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {rows: [{id, coin, chain, amount, txID, status, toAddress, tag, depositFee,
+                successAt, confirmations, txIndex, blockHash, batchReleaseLimit, depositType,
+                fromAddress, taxDepositRecordsId, taxStatus}], nextPageCursor}
+            typed as SubDepositRecords in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/deposit/sub-deposit-record
         """
@@ -1094,7 +1174,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ConfirmAQuoteResult]:
         """Convert coins at the price of a quote.
 
         POST /v5/asset/exchange/convert-execute (signed, repeated only if nothing was sent; 20
@@ -1104,6 +1184,14 @@ class Asset(Group):
 
         Args:
             quoteTxId: Quote id obtained beforehand, single use.
+
+        Returns:
+            result: {quoteTxId, exchangeStatus}
+            typed as ConfirmAQuoteResult in bybit_sync.api.answers.asset
+
+        Raises:
+            OrderError: quote was used already (700009).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/convert/confirm-quote
         """
@@ -1120,7 +1208,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ConvertStatus]:
         """State of one conversion.
 
         GET /v5/asset/exchange/convert-result-query (signed, always safe to repeat; 50 calls/s)
@@ -1128,6 +1216,12 @@ class Asset(Group):
         Args:
             quoteTxId: Quote id obtained beforehand, single use.
             accountType: Wallet the call acts on; one of eb_convert_uta, eb_convert_funding.
+
+        Returns:
+            result: {result: {accountType, exchangeTxId, userId, fromCoin, fromCoinType, toCoin,
+                toCoinType, fromAmount, toAmount, exchangeStatus, extInfo: {…: …}, convertRate,
+                createdAt}}
+            typed as ConvertStatus in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/convert/get-convert-result
         """
@@ -1146,7 +1240,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CoinExchangeRecords]:
         """Past coin exchanges.
 
         GET /v5/asset/exchange/order-record (signed, always safe to repeat; 600 calls/min)
@@ -1156,6 +1250,11 @@ class Asset(Group):
             toCoin: Coin bought.
             limit: Rows per page; 1 to 50, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextPageCursor, orderBody: [{fromCoin, fromAmount, toCoin, toAmount,
+                exchangeRate, createdTime, exchangeTxId}]}
+            typed as CoinExchangeRecords in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/exchange
         """
@@ -1173,7 +1272,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ConvertCoinList]:
         """Coins that may be converted.
 
         GET /v5/asset/exchange/query-coin-list (signed, always safe to repeat; 30 calls/s)
@@ -1183,6 +1282,13 @@ class Asset(Group):
                 eb_convert_spot, eb_convert_contract, eb_convert_inverse.
             coin: Coin, upper case.
             side: Sell list (0) or buy list (1); one of 0, 1.
+
+        Returns:
+            result: {coins: [{coin, fullName, icon, iconNight, accuracyLength, coinType, balance,
+                uBalance, singleFromMinLimit, singleFromMaxLimit, disableFrom, disableTo,
+                timePeriod, singleToMinLimit, singleToMaxLimit, dailyFromMinLimit,
+                dailyFromMaxLimit, dailyToMinLimit, dailyToMaxLimit}]}
+            typed as ConvertCoinList in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/convert/convert-coin-list
         """
@@ -1200,7 +1306,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ConvertHistory]:
         """Past conversions.
 
         GET /v5/asset/exchange/query-convert-history (signed, always safe to repeat; 50 calls/s)
@@ -1210,6 +1316,12 @@ class Asset(Group):
                 funding, funding_fiat, funding_fbtc_convert, funding_block_trade.
             index: Page number from 1.
             limit: Rows per page; at most 100, 20 by default.
+
+        Returns:
+            result: {list: [{accountType, exchangeTxId, userId, fromCoin, fromCoinType, toCoin,
+                toCoinType, fromAmount, toAmount, exchangeStatus, extInfo: {paramType, paramValue},
+                convertRate, createdAt}]}
+            typed as ConvertHistory in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/convert/get-convert-history
         """
@@ -1234,7 +1346,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RequestAQuoteResult]:
         """Ask for a price at which one coin is converted to another.
 
         POST /v5/asset/exchange/quote-apply (signed, always safe to repeat; 20 calls/s)
@@ -1250,6 +1362,15 @@ class Asset(Group):
             paramType: Broker parameter type; opFrom.
             paramValue: Broker id.
             requestId: Caller's tracking id, not an idempotency key.
+
+        Returns:
+            result: {quoteTxId, exchangeRate, fromCoin, fromCoinType, toCoin, toCoinType,
+                fromAmount, toAmount, expiredTime, requestId, extTaxAndFee: […]}
+            typed as RequestAQuoteResult in bybit_sync.api.answers.asset
+
+        Raises:
+            ParameterError: amount above the maximum (700007).
+            ExchangeBusyError: no dealer quotes now (700001).
 
         https://bybit-exchange.github.io/docs/v5/asset/convert/apply-quote
         """
@@ -1279,7 +1400,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FundingAccHistory]:
         """Every change of the funding account's balance.
 
         GET /v5/asset/fundinghistory (signed, always safe to repeat; 30 calls/s)
@@ -1289,6 +1410,11 @@ class Asset(Group):
             createTimeTo: End of time window (unix seconds); at most 7 days from start to end.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextPageCursor, list: [{memberId, currency, ioDirection, txnAmt, afterAmt,
+                createTime, showBusiType, showBusiTypeEn, description, descriptionEn}]}
+            typed as FundingAccHistory in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/fund-history
         """
@@ -1309,13 +1435,20 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PortfolioMarginInfo]:
         """Portfolio margin figures per base coin.
 
         GET /v5/asset/portfolio-margin (signed, always safe to repeat; 50 calls/s)
 
         Args:
             baseCoin: Base coin, upper case.
+
+        Returns:
+            result: {wallet: {equity, cashBalance, marginBalance, … 5 more}, assetPnlRange:
+                [{baseCoin, totalPnlRanges: {ALL: {…}, PERPETUAL: {…}, OPTION: {…}},
+                perpPositionPnlRanges: [{symbolName, position, pnlRanges: [{…}], … 6 more}], … 8
+                more}]}
+            typed as PortfolioMarginInfo in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/portfolio-margin
         """
@@ -1329,14 +1462,14 @@ class Asset(Group):
         *,
         category: Literal["linear"],
         symbol: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.UsdcContractSettlement]:
         """Session settlements of USDC perpetuals and futures, over up to 2 years.
 
         GET /v5/asset/settlement-record (signed, always safe to repeat; 50 calls/s)
@@ -1351,6 +1484,11 @@ class Asset(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{symbol, side, size, sessionAvgPrice, markPrice, realisedPnl,
+                createdTime}], nextPageCursor}
+            typed as UsdcContractSettlement in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/settlement
         """
@@ -1373,13 +1511,18 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TotalMembersAssets]:
         """Assets of the master account and all its sub accounts.
 
         GET /v5/asset/total-members-assets (signed, always safe to repeat; 50 calls/s)
 
         Args:
             coin: Coin used for valuation, BTC by default; BTC by default.
+
+        Returns:
+            result: {total, quoteTotal, stat, list: [{uid, isM, type, stat, origb, quoteb, items:
+                [{type, origb, quoteb, stat}]}]}
+            typed as TotalMembersAssets in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/total-members-assets
         """
@@ -1399,7 +1542,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TransferResult]:
         """Move a coin between account types of one UID.
 
         POST /v5/asset/transfer/inter-transfer (signed, repeated only if nothing was sent; 60
@@ -1413,6 +1556,18 @@ class Asset(Group):
             amount: Amount, decimal string.
             fromAccountType: Source wallet; one of UNIFIED, FUND.
             toAccountType: Destination wallet; one of UNIFIED, FUND.
+
+        Returns:
+            result: {transferId, status}
+            typed as TransferResult in bybit_sync.api.answers.asset
+
+        Raises:
+            InsufficientFundsError: balance too small (131212); above the amount that is safe to
+                transfer (131228).
+            OrderError: transferId used before (131214).
+            PermissionDeniedError: account or coin cannot be transferred (131206).
+            ParameterError: too many decimals (131210).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/transfer/create-inter-transfer
         """
@@ -1441,7 +1596,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CoinBalance]:
         """Balance of one coin in one account type.
 
         GET /v5/asset/transfer/query-account-coin-balance (signed, always safe to repeat; 450
@@ -1458,6 +1613,11 @@ class Asset(Group):
                 default.
             withLtvTransferSafeAmount: Include LTV-safe transferable amount; one of 0, 1, 0 by
                 default.
+
+        Returns:
+            result: {accountType, bizType, accountId, memberId, balance: {coin, walletBalance,
+                transferBalance, bonus, transferSafeAmount, ltvTransferSafeAmount}}
+            typed as CoinBalance in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/balance/account-coin-balance
         """
@@ -1485,7 +1645,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CoinsBalance]:
         """Balances of all coins in one account type.
 
         GET /v5/asset/transfer/query-account-coins-balance (signed, always safe to repeat; 5
@@ -1496,6 +1656,11 @@ class Asset(Group):
             memberId: UID, required for sub accounts with master key.
             coin: Coins, up to 10; a list, or several with commas between.
             withBonus: Include bonus; one of 0, 1, 0 by default.
+
+        Returns:
+            result: {accountType, memberId, balance: [{coin, walletBalance, transferBalance,
+                bonus}]}
+            typed as CoinsBalance in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/balance/all-balance
         """
@@ -1515,14 +1680,14 @@ class Asset(Group):
         transferId: str | None = None,
         coin: str | None = None,
         status: Literal["SUCCESS", "PENDING", "FAILED"] | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.InternalTransferRecords]:
         """Past transfers between account types of one UID.
 
         GET /v5/asset/transfer/query-inter-transfer-list (signed, always safe to repeat; 60
@@ -1536,6 +1701,11 @@ class Asset(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{transferId, coin, amount, fromAccountType, toAccountType, timestamp,
+                status}], nextPageCursor}
+            typed as InternalTransferRecords in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/transfer/inter-transfer-list
         """
@@ -1558,10 +1728,14 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SubUid]:
         """UIDs of the sub accounts.
 
         GET /v5/asset/transfer/query-sub-member-list (signed, always safe to repeat; 60 calls/min)
+
+        Returns:
+            result: {subMemberIds: [str], transferableSubMemberIds: [str]}
+            typed as SubUid in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/sub-uid-list
         """
@@ -1577,7 +1751,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TransferableCoin]:
         """Coins that may move between two account types.
 
         GET /v5/asset/transfer/query-transfer-coin-list (signed, always safe to repeat; 60
@@ -1586,6 +1760,10 @@ class Asset(Group):
         Args:
             fromAccountType: Source wallet; one of UNIFIED, FUND.
             toAccountType: Destination wallet; one of UNIFIED, FUND.
+
+        Returns:
+            result: {list: [str]}
+            typed as TransferableCoin in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/transfer/transferable-coin
         """
@@ -1600,14 +1778,14 @@ class Asset(Group):
         transferId: str | None = None,
         coin: str | None = None,
         status: Literal["SUCCESS", "FAILED", "PENDING"] | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.UniversalTransferRecords]:
         """Past transfers between UIDs.
 
         GET /v5/asset/transfer/query-universal-transfer-list (signed, always safe to repeat; 5
@@ -1621,6 +1799,11 @@ class Asset(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{transferId, coin, amount, fromMemberId, toMemberId, fromAccountType,
+                toAccountType, timestamp, status}], nextPageCursor}
+            typed as UniversalTransferRecords in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/transfer/unitransfer-list
         """
@@ -1650,7 +1833,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TransferResult]:
         """Move a coin between UIDs and account types.
 
         POST /v5/asset/transfer/universal-transfer (signed, repeated only if nothing was sent; 5
@@ -1666,6 +1849,19 @@ class Asset(Group):
             toMemberId: Destination UID.
             fromAccountType: Source wallet; one of UNIFIED, FUND.
             toAccountType: Destination wallet; one of UNIFIED, FUND.
+
+        Returns:
+            result: {transferId, status}
+            typed as TransferResult in bybit_sync.api.answers.asset
+
+        Raises:
+            InsufficientFundsError: balance too small (131212); above the amount that is safe to
+                transfer (131228).
+            OrderError: transferId used before (131214).
+            PermissionDeniedError: account or coin cannot be transferred (131206); sub account lacks
+                universal transfer (131227).
+            ParameterError: too many decimals (131210).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/transfer/unitransfer
         """
@@ -1691,7 +1887,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SubmitDepositOriginatorInfoResult]:
         """Tell who sent a deposit, as the travel rule asks.
 
         POST /v5/asset/travel-rule/deposit/submit (signed, repeated only if nothing was sent)
@@ -1700,6 +1896,13 @@ class Asset(Group):
             depositId: Deposit record id.
             questionnaire: Travel-rule answers as a JSON string.
             subAccountId: Sub UID, 0 for own account.
+
+        Returns:
+            result: {travelRuleStatus, travel_rule_status}
+            typed as SubmitDepositOriginatorInfoResult in bybit_sync.api.answers.asset
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/deposit/submit-info
         """
@@ -1719,7 +1922,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CancelWithdrawalResult]:
         """Cancel a withdrawal that has not left yet.
 
         POST /v5/asset/withdraw/cancel (signed, repeated only if nothing was sent; 60 calls/min)
@@ -1728,6 +1931,13 @@ class Asset(Group):
 
         Args:
             id: Withdrawal id.
+
+        Returns:
+            result: {status}
+            typed as CancelWithdrawalResult in bybit_sync.api.answers.asset
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/withdraw/cancel-withdraw
         """
@@ -1742,7 +1952,7 @@ class Asset(Group):
         coin: str,
         address: str,
         amount: Decimal | str | int,
-        timestamp: datetime | int | str,
+        timestamp: datetime | int,
         accountType: Literal["FUND", "UTA", "EARN", "FUND,UTA,EARN"],
         chain: str | None = None,
         tag: str | None = None,
@@ -1755,7 +1965,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.WithdrawResult]:
         """Withdraw a coin to an address or another Bybit user.
 
         POST /v5/asset/withdraw/create (signed, repeated only if nothing was sent; 5 calls/s)
@@ -1784,6 +1994,18 @@ class Asset(Group):
                 beneficiaryPoiExpiredDate, beneficiaryAddressCountry, beneficiaryAddressState,
                 beneficiaryAddressCity, beneficiaryAddressBuilding, beneficiaryAddressStreet,
                 beneficiaryAddressPostalCode, beneficiaryDateOfBirth, beneficiaryPlaceOfBirth.
+
+        Returns:
+            result: {id}
+            typed as WithdrawResult in bybit_sync.api.answers.asset
+
+        Raises:
+            InsufficientFundsError: above the withdrawable balance (131085).
+            PermissionDeniedError: address is not on the whitelist (131093); 24 hours' hold after a
+                sensitive change (131089).
+            ParameterError: amount outside the limits (131096).
+            OrderError: request repeated (131082).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/withdraw/withdraw
         """
@@ -1817,7 +2039,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.WithdrawalAddressList]:
         """Addresses in the withdrawal address book.
 
         GET /v5/asset/withdraw/query-address (signed, always safe to repeat; 300 calls/s)
@@ -1828,6 +2050,11 @@ class Asset(Group):
             addressType: Kind of address book entry; one of 0, 1, 2.
             limit: Rows per page; 1 to 50, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {rows: [{coin, chain, address, tag, remark, status, addressType, verified,
+                createAt, createdAt}], nextPageCursor}
+            typed as WithdrawalAddressList in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/withdraw/withdraw-address
         """
@@ -1849,14 +2076,14 @@ class Asset(Group):
         txID: str | None = None,
         coin: str | None = None,
         withdrawType: Literal[0, 1, 2] | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.WithdrawalRecords]:
         """Withdrawals.
 
         GET /v5/asset/withdraw/query-record (signed, always safe to repeat; 300 calls/min)
@@ -1870,6 +2097,12 @@ class Asset(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {rows: [{txID, coin, chain, amount, withdrawFee, status, toAddress, tag,
+                createTime, updateTime, withdrawId, withdrawType, tax, taxRate, taxType, fee}],
+                nextPageCursor}
+            typed as WithdrawalRecords in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/withdraw/withdraw-record
         """
@@ -1893,10 +2126,14 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ExchangeEntityList]:
         """Exchanges that a travel-rule withdrawal may name.
 
         GET /v5/asset/withdraw/vasp/list (signed, always safe to repeat; 1 call/s)
+
+        Returns:
+            result: {vasp: [{vaspEntityId, vaspName}]}
+            typed as ExchangeEntityList in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/withdraw/vasp-list
         """
@@ -1911,13 +2148,20 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.WithdrawableAmountAnswer]:
         """Amounts that may be withdrawn now, and those that are delayed.
 
         GET /v5/asset/withdraw/withdrawable-amount (signed, always safe to repeat; 300 calls/s)
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {limitAmountUsd, withdrawableAmount: {SPOT: {coin, withdrawableAmount,
+                availableBalance}, FUND: {coin, withdrawableAmount, availableBalance}, UTA: {coin,
+                withdrawableAmount, availableBalance}, EARN: {coin, withdrawableAmount,
+                availableBalance}}}
+            typed as WithdrawableAmountAnswer in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/asset/balance/delay-amount
         """
@@ -1938,6 +2182,9 @@ class Asset(Group):
         GET /v5/asset/deposit/query-allowed-list (signed, always safe to repeat)
 
         Deprecated: no doc page any more.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(GET_ALLOWED_DEPOSIT_COIN_INFO, unknown)
@@ -1951,7 +2198,7 @@ class Asset(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpotAssetInfo]:
         """Balances of the classic spot account.
 
         GET /v5/asset/transfer/query-asset-info (signed, always safe to repeat; 60 calls/min)
@@ -1961,6 +2208,10 @@ class Asset(Group):
         Args:
             accountType: Wallet the call acts on; SPOT.
             coin: Coin, upper case.
+
+        Returns:
+            result: {spot: {status, assets: [{coin, frozen, free, withdraw}]}}
+            typed as SpotAssetInfo in bybit_sync.api.answers.asset
 
         https://bybit-exchange.github.io/docs/v5/abandon/asset-info
         """
@@ -1986,6 +2237,12 @@ class Asset(Group):
 
         Args:
             subMemberIds: Sub UIDs.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/abandon/enable-unitransfer-subuid
         """

@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import bot as answers
+
 CLOSE_DCA_BOT = Endpoint(
     "bot",
     "close_dca_bot",
@@ -83,7 +85,7 @@ CREATE_FUTURES_COMBO_BOT = Endpoint(
                 Param("side", "integer", required=True, allowed=(1, 2)),
             ),
         ),
-        Param("adjust_position_percent", "decimal"),
+        Param("adjust_position_percent", "decimal", bounds=(0.01, 0.5)),
         Param("adjust_position_time_interval", "integer"),
         Param("sl_percent", "decimal"),
         Param("tp_percent", "decimal"),
@@ -284,7 +286,7 @@ CREATE_SPOT_GRID_BOT = Endpoint(
         Param("entry_price", "decimal"),
         Param("stop_loss_price", "decimal"),
         Param("take_profit_price", "decimal"),
-        Param("ts_percent", "decimal"),
+        Param("ts_percent", "decimal", bounds=(0, 0.99)),
         Param("enable_trailing", "boolean"),
         Param("limit_up_price", "decimal"),
     ),
@@ -317,7 +319,7 @@ VALIDATE_SPOT_GRID_BOT = Endpoint(
         Param("stop_loss", "decimal"),
         Param("take_profit", "decimal"),
         Param("entry_price", "decimal"),
-        Param("ts_percent", "decimal"),
+        Param("ts_percent", "decimal", bounds=(0, 0.99)),
         Param("enable_trailing", "boolean"),
         Param("limit_up_price", "decimal"),
     ),
@@ -359,7 +361,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CloseDcaBotResult]:
         """Close a DCA bot.
 
         POST /v5/dca/close-bot (signed, repeated only if nothing was sent; 3 calls/s)
@@ -367,6 +369,13 @@ class Bot(Group):
         Args:
             bot_id: Bot id.
             close_mode: Coin the bot settles into; one of 2, 3.
+
+        Returns:
+            result: {status_code, bot_id, close_mode, debug_msg}
+            typed as CloseDcaBotResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/dca/close
         """
@@ -382,7 +391,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateDcaBotResult]:
         """Start a DCA bot.
 
         POST /v5/dca/create-bot (signed, repeated only if nothing was sent; 3 calls/s)
@@ -390,6 +399,13 @@ class Bot(Group):
         Args:
             parameters: Bot configuration; a dict with frequency_in_second, quote_coin and pairs,
                 and if wanted max_invest_amount.
+
+        Returns:
+            the answer itself: {status_code, bot_id, debug_msg, ban_reason_text}
+            typed as CreateDcaBotResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/dca/create
         """
@@ -405,13 +421,20 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CloseResult]:
         """Close a futures combo bot.
 
         POST /v5/fcombobot/close (signed, repeated only if nothing was sent; 10 calls/s)
 
         Args:
             bot_id: Bot id.
+
+        Returns:
+            result: {status_code, debug_msg}
+            typed as CloseResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-combo/close
         """
@@ -435,7 +458,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateResult]:
         """Start a futures combo bot.
 
         POST /v5/fcombobot/create (signed, repeated only if nothing was sent; 10 calls/s)
@@ -451,6 +474,13 @@ class Bot(Group):
             sl_percent: Stop loss as a fraction.
             tp_percent: Take profit as a fraction.
             trailing_stop_percent: Trailing stop as a fraction.
+
+        Returns:
+            result: {status_code, bot_id, ban_reason_text, debug_msg}
+            typed as CreateResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-combo/create
         """
@@ -476,13 +506,20 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FuturesComboBotDetail]:
         """One futures combo bot.
 
         POST /v5/fcombobot/detail (signed, always safe to repeat; 10 calls/s)
 
         Args:
             bot_id: Bot id.
+
+        Returns:
+            result: {status_code, debug_msg, detail: {bot_id, bot_mode, bot_display_status,
+                bot_name, leverage, total_margin, equity, total_pnl, total_pnl_per, roi, total_apr,
+                realized_pnl, unrealized_pnl, total_exec_fee, funding_fee, total_position_value, …
+                29 more}}
+            typed as FuturesComboBotDetail in bybit_sync.api.answers.bot
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-combo/get-detail
         """
@@ -507,7 +544,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FuturesComboBotLimit]:
         """Limits that a futures combo bot's settings must keep.
 
         POST /v5/fcombobot/getlimit (signed, always safe to repeat; 10 calls/s)
@@ -524,6 +561,13 @@ class Bot(Group):
             tp_percent: Take profit as a fraction.
             trailing_stop_percent: Trailing stop as a fraction.
             need_to_slippage: Include slippage in the result.
+
+        Returns:
+            result: {status_code, debug_msg, check_code, init_margin: {min, max}, leverage: {min,
+                max}, adjust_position_percent: {min, max}, adjust_position_time_interval: {min,
+                max}, sl_percent: {min, max}, tp_percent: {min, max}, trailing_stop_percent: {min,
+                max}}
+            typed as FuturesComboBotLimit in bybit_sync.api.answers.bot
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-combo/get-limit
         """
@@ -550,13 +594,20 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CloseFuturesGridBotResult]:
         """Close a futures grid bot.
 
         POST /v5/fgridbot/close (signed, repeated only if nothing was sent; 10 calls/s)
 
         Args:
             bot_id: Bot id.
+
+        Returns:
+            result: {status_code, bot_id, debug_msg}
+            typed as CloseFuturesGridBotResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-grid/close
         """
@@ -588,7 +639,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateFuturesGridBotResult]:
         """Start a futures grid bot.
 
         POST /v5/fgridbot/create (signed, repeated only if nothing was sent; 10 calls/s)
@@ -611,6 +662,13 @@ class Bot(Group):
             trailing_stop_per: Trailing stop as a fraction.
             move_up_price: Price that shifts the grid up.
             move_down_price: Price that shifts the grid down.
+
+        Returns:
+            result: {status_code, bot_id, check_code, ban_reason_text, debug_msg}
+            typed as CreateFuturesGridBotResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-grid/create
         """
@@ -644,13 +702,21 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FuturesGridBotDetail]:
         """One futures grid bot.
 
         POST /v5/fgridbot/detail (signed, always safe to repeat; 10 calls/s)
 
         Args:
             bot_id: Bot id.
+
+        Returns:
+            result: {status_code, debug_msg, detail: {bot_id, symbol, base_token, quote_token,
+                status, grid_mode, grid_type, min_price, max_price, cell_number, leverage,
+                real_leverage, total_investment, total_value, current_position, pnl, pnl_per,
+                grid_profit, grid_apr, total_apr, realised_pnl, unrealised_pnl, funding_fee,
+                position_balance, … 50 more}}
+            typed as FuturesGridBotDetail in bybit_sync.api.answers.bot
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-grid/get-detail
         """
@@ -682,7 +748,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ValidateFuturesGridBotResult]:
         """Check a futures grid bot's settings without starting it.
 
         POST /v5/fgridbot/validate (signed, always safe to repeat; 10 calls/s)
@@ -705,6 +771,13 @@ class Bot(Group):
             init_margin: First investment in quote coin, decimal string.
             move_up_price: Price that shifts the grid up.
             move_down_price: Price that shifts the grid down.
+
+        Returns:
+            result: {status_code, debug_msg, check_code, investment: {from, to}, profit: {from, to},
+                cell_number: {from, to}, min_price: {from, to}, max_price: {from, to}, leverage:
+                {from, to}, stop_loss: {from, to}, take_profit: {from, to}, take_profit_price:
+                {from, to}, … 8 more}
+            typed as ValidateFuturesGridBotResult in bybit_sync.api.answers.bot
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-grid/validate-input
         """
@@ -738,13 +811,20 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CloseResult]:
         """Close a futures martingale bot.
 
         POST /v5/fmartingalebot/close (signed, repeated only if nothing was sent; 10 calls/s)
 
         Args:
             bot_id: Bot id.
+
+        Returns:
+            result: {status_code, debug_msg}
+            typed as CloseResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-martingale/close
         """
@@ -770,7 +850,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateResult]:
         """Start a futures martingale bot.
 
         POST /v5/fmartingalebot/create (signed, repeated only if nothing was sent; 10 calls/s)
@@ -787,6 +867,13 @@ class Bot(Group):
             auto_cycle_toggle: Restart after take-profit, or stop; one of 1, 2.
             sl_percent: Stop loss as a fraction.
             entry_price: Price that starts the bot.
+
+        Returns:
+            result: {status_code, bot_id, ban_reason_text, debug_msg}
+            typed as CreateResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-martingale/create
         """
@@ -814,13 +901,20 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FuturesMartingaleBotDetail]:
         """One futures martingale bot.
 
         POST /v5/fmartingalebot/detail (signed, always safe to repeat; 10 calls/s)
 
         Args:
             bot_id: Bot id.
+
+        Returns:
+            result: {status_code, debug_msg, fmart_detail: {bot_id, symbol, base_token, quote_token,
+                bot_display_status, fmart_mode, leverage, actual_leverage,
+                single_round_target_profit_per, add_pos_num, add_pos_per, price_float_per,
+                entry_price, sl_per, total_margin, pnl, … 32 more}}
+            typed as FuturesMartingaleBotDetail in bybit_sync.api.answers.bot
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-martingale/get-detail
         """
@@ -846,7 +940,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FuturesMartingaleBotLimit]:
         """Limits that a futures martingale bot's settings must keep.
 
         POST /v5/fmartingalebot/getlimit (signed, always safe to repeat; 10 calls/s)
@@ -863,6 +957,13 @@ class Bot(Group):
             sl_percent: Stop loss as a fraction.
             entry_price: Price that starts the bot.
             need_to_slippage: Include slippage in the result.
+
+        Returns:
+            result: {status_code, debug_msg, check_code, price_float_percent: {min, max},
+                add_position_percent: {min, max}, add_position_num: {min, max}, init_margin: {min,
+                max}, round_tp_percent: {min, max}, sl_percent: {min, max}, entry_price: {min, max},
+                leverage: {min, max}}
+            typed as FuturesMartingaleBotLimit in bybit_sync.api.answers.bot
 
         https://bybit-exchange.github.io/docs/v5/bot/futures-martingale/get-limit
         """
@@ -891,7 +992,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CloseResult]:
         """Close a spot grid bot.
 
         POST /v5/grid/close-grid (signed, repeated only if nothing was sent; 3 calls/s)
@@ -899,6 +1000,13 @@ class Bot(Group):
         Args:
             grid_id: Grid bot id.
             close_mode: Coin the bot settles into; one of 2, 3, 4.
+
+        Returns:
+            result: {status_code, debug_msg}
+            typed as CloseResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/spot-grid/close
         """
@@ -926,7 +1034,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateSpotGridBotResult]:
         """Start a spot grid bot.
 
         POST /v5/grid/create-grid (signed, repeated only if nothing was sent; 3 calls/s)
@@ -945,6 +1053,13 @@ class Bot(Group):
             ts_percent: Trailing stop as a fraction; 0 to 0.99.
             enable_trailing: Let the grid shift with price; False by default.
             limit_up_price: Upper bound for grid trailing.
+
+        Returns:
+            result: {status_code, grid_id, ban_reason_text, debug_msg}
+            typed as CreateSpotGridBotResult in bybit_sync.api.answers.bot
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/bot/spot-grid/create
         """
@@ -974,13 +1089,21 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpotGridBotDetail]:
         """One spot grid bot.
 
         POST /v5/grid/query-grid-detail (signed, always safe to repeat; 10 calls/s)
 
         Args:
             grid_id: Grid bot id.
+
+        Returns:
+            result: {status_code, debug_msg, detail: {grid_id, symbol, base_token, quote_token,
+                status, max_price, min_price, cell_number, total_investment, total_profit,
+                grid_profit, grid_apr, total_apr, arbitrage_num, arbitrage_num_24, current_price,
+                current_profit, current_per, equity, entry_price, stop_loss_price,
+                take_profit_price, close_reason, bot_close_code, … 21 more}}
+            typed as SpotGridBotDetail in bybit_sync.api.answers.bot
 
         https://bybit-exchange.github.io/docs/v5/bot/spot-grid/get-detail
         """
@@ -1008,7 +1131,7 @@ class Bot(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ValidateSpotGridBotResult]:
         """Check a spot grid bot's settings without starting it.
 
         POST /v5/grid/validate-input (public, always safe to repeat; 100 calls/s)
@@ -1027,6 +1150,13 @@ class Bot(Group):
             ts_percent: Trailing stop as a fraction; 0 to 0.99.
             enable_trailing: Let the grid shift with price.
             limit_up_price: Upper bound for grid trailing.
+
+        Returns:
+            result: {status_code, debug_msg, check_code, investment: {from, to}, profit: {from, to},
+                cell_number: {from, to}, min_price: {from, to}, max_price: {from, to}, stop_loss:
+                {from, to}, take_profit: {from, to}, entry_price: {from, to}, base_investment:
+                {from, to}, cell_distance, ts_percent: {from, to}, limit_up_price: {from, to}}
+            typed as ValidateSpotGridBotResult in bybit_sync.api.answers.bot
 
         https://bybit-exchange.github.io/docs/v5/bot/spot-grid/validate-input
         """

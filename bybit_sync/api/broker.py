@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import broker as answers
+
 GET_EXCHANGE_BROKER_ACCOUNT_INFO = Endpoint(
     "broker",
     "get_exchange_broker_account_info",
@@ -31,7 +33,11 @@ GET_BROKER_ALL_RATE_LIMITS = Endpoint(
     "/v5/broker/apilimit/query-all",
     repeat="always",
     limit=Limit(1.0),
-    params=(Param("limit", "string"), Param("cursor", "string"), Param("uids", "string")),
+    params=(
+        Param("limit", "string", bounds=(1, 1000)),
+        Param("cursor", "string"),
+        Param("uids", "string", joined=True),
+    ),
 )
 GET_BROKER_RATE_LIMIT_CAP = Endpoint(
     "broker",
@@ -53,7 +59,7 @@ SET_BROKER_RATE_LIMIT = Endpoint(
             "array",
             required=True,
             fields=(
-                Param("uids", "string", required=True),
+                Param("uids", "string", required=True, joined=True),
                 Param(
                     "bizType",
                     "string",
@@ -79,7 +85,7 @@ GET_SUBACCOUNT_DEPOSIT_RECORDS = Endpoint(
         Param("coin", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -91,7 +97,7 @@ ISSUE_VOUCHER = Endpoint(
     params=(
         Param("accountId", "string", required=True),
         Param("awardId", "string", required=True),
-        Param("specCode", "string", required=True),
+        Param("specCode", "string", required=True, longest=8),
         Param("amount", "decimal", required=True),
         Param("brokerId", "string", required=True),
     ),
@@ -106,7 +112,7 @@ GET_ISSUED_VOUCHER = Endpoint(
     params=(
         Param("accountId", "string", required=True),
         Param("awardId", "string", required=True),
-        Param("specCode", "string", required=True),
+        Param("specCode", "string", required=True, longest=8),
         Param("withUsedAmount", "boolean"),
     ),
 )
@@ -130,7 +136,7 @@ GET_EXCHANGE_BROKER_EARNINGS = Endpoint(
         Param("begin", "string"),
         Param("end", "string"),
         Param("uid", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
         Param("cursor", "string"),
     ),
 )
@@ -143,7 +149,7 @@ GET_BROKER_IP_CHANGELOG = Endpoint(
     params=(
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -166,7 +172,7 @@ GET_BROKER_EARNINGS = Endpoint(
         Param("bizType", "string", allowed=("SPOT", "DERIVATIVES", "OPTIONS")),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
         Param("cursor", "string"),
     ),
 )
@@ -199,10 +205,15 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ExchangeBrokerAccountInfo]:
         """Broker account: rebate rates and number of sub accounts.
 
         GET /v5/broker/account-info (signed, always safe to repeat; 10 calls/s)
+
+        Returns:
+            result: {subAcctQty, maxSubAcctQty, baseFeeRebateRate: {spot, derivatives},
+                markupFeeRebateRate: {spot, derivatives, convert}, ts}
+            typed as ExchangeBrokerAccountInfo in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/exchange-broker/account-info
         """
@@ -219,7 +230,7 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BrokerAllRateLimits]:
         """Rate limits of the broker's UIDs.
 
         GET /v5/broker/apilimit/query-all (signed, always safe to repeat; 1 call/s)
@@ -228,6 +239,10 @@ class Broker(Group):
             limit: Rows per page; 1 to 1000, 1000 by default.
             cursor: Page token from the previous response.
             uids: UIDs; a list, or several with commas between.
+
+        Returns:
+            result: {nextPageCursor, list: [{uids, bizType, rate}]}
+            typed as BrokerAllRateLimits in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/exchange-broker/rate-limit/query-all
         """
@@ -242,10 +257,14 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BrokerRateLimitCap]:
         """Rate limit caps of the broker, and how much is used.
 
         GET /v5/broker/apilimit/query-cap (signed, always safe to repeat; 5 calls/s)
+
+        Returns:
+            result: {list: [{bizType, totalRate, ebCap, uidCap}]}
+            typed as BrokerRateLimitCap in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/exchange-broker/rate-limit/query-cap
         """
@@ -260,7 +279,7 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SetBrokerRateLimitResult]:
         """Set rate limits of the broker's UIDs.
 
         POST /v5/broker/apilimit/set (signed, repeated only if nothing was sent; 1 call/s)
@@ -269,6 +288,13 @@ class Broker(Group):
 
         Args:
             list: Items of the request; a list of dicts with uids, bizType and rate.
+
+        Returns:
+            result: {result: [{uids, bizType, rate, success, msg}]}
+            typed as SetBrokerRateLimitResult in bybit_sync.api.answers.broker
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/broker/exchange-broker/rate-limit/set
         """
@@ -284,14 +310,14 @@ class Broker(Group):
         txID: str | None = None,
         subMemberId: str | None = None,
         coin: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SubaccountDepositRecords]:
         """Deposits of the broker's sub accounts.
 
         GET /v5/broker/asset/query-sub-member-deposit-record (signed, always safe to repeat; 300
@@ -306,6 +332,12 @@ class Broker(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {rows: [{id, subMemberId, coin, chain, amount, txID, status, toAddress, tag,
+                depositFee, successAt, confirmations, txIndex, blockHash, batchReleaseLimit,
+                depositType, fromAddress, taxDepositRecordsId, taxStatus}], nextPageCursor}
+            typed as SubaccountDepositRecords in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/exchange-broker/sub-deposit-record
         """
@@ -334,7 +366,7 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Give a voucher to a user.
 
         POST /v5/broker/award/distribute-award (signed, repeated only if nothing was sent)
@@ -347,6 +379,12 @@ class Broker(Group):
             specCode: Caller's unique code, 8 characters at most.
             amount: Amount, decimal string; at most 16 decimals.
             brokerId: Broker id.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/broker/reward/issue-voucher
         """
@@ -371,7 +409,7 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.IssuedVoucher]:
         """One voucher that was given to a user.
 
         POST /v5/broker/award/distribution-record (signed, always safe to repeat)
@@ -381,6 +419,11 @@ class Broker(Group):
             awardId: Voucher or bonus card id.
             specCode: Caller's unique code, 8 characters at most.
             withUsedAmount: Include the amount used; False by default.
+
+        Returns:
+            result: {accountId, awardId, specCode, amount, isClaimed, startAt, endAt, effectiveAt,
+                ineffectiveAt, usedAmount}
+            typed as IssuedVoucher in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/reward/get-issue-voucher
         """
@@ -401,13 +444,17 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.VoucherSpec]:
         """Terms of a voucher.
 
         POST /v5/broker/award/info (signed, always safe to repeat)
 
         Args:
             id: Voucher id.
+
+        Returns:
+            result: {id, coin, amountUnit, productLine, subProductLine, totalAmount, usedAmount}
+            typed as VoucherSpec in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/reward/voucher
         """
@@ -428,7 +475,7 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ExchangeBrokerEarnings]:
         """Rebates that the broker earned, day by day.
 
         GET /v5/broker/earnings-info (signed, always safe to repeat; 10 calls/s)
@@ -440,6 +487,13 @@ class Broker(Group):
             uid: Sub UID, empty for all.
             limit: Rows per page; 1 to 1000, 1000 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {totalEarningCat: {spot: [{coin, earning}], derivatives: [{coin, earning}],
+                options: [{coin, earning}], convert: [{coin, earning}], total: [{coin, earning}]},
+                details: [{userId, bizType, symbol, coin, earning, markupEarning, baseFeeEarning,
+                orderId, execId, execTime}], nextPageCursor}
+            typed as ExchangeBrokerEarnings in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/exchange-broker/exchange-earning
         """
@@ -458,14 +512,14 @@ class Broker(Group):
     def get_broker_ip_changelog(
         self,
         *,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BrokerIpChangelog]:
         """Changes of the broker's IP whitelist.
 
         GET /v5/broker/ip/changelog (signed, always safe to repeat)
@@ -475,6 +529,11 @@ class Broker(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{operationType, ipAddress, domainType, changeReason, createdAt}],
+                nextPageCursor}
+            typed as BrokerIpChangelog in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/api-broker/ip-changelog
         """
@@ -489,10 +548,14 @@ class Broker(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.BrokerWhitelistIp]]:
         """The broker's IP whitelist.
 
         GET /v5/broker/whitelist/ip (public, always safe to repeat; 120 calls/s per IP, shared)
+
+        Returns:
+            result: [{name, endpointDomain, ipList: [str]}]
+            typed as BrokerWhitelistIp in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/broker/api-broker/whitelist-ip
         """
@@ -504,14 +567,14 @@ class Broker(Group):
         self,
         *,
         bizType: Literal["SPOT", "DERIVATIVES", "OPTIONS"] | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BrokerEarnings]:
         """Rebates that the broker earned.
 
         GET /v5/broker/earning-record (signed, always safe to repeat)
@@ -524,6 +587,11 @@ class Broker(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 1000, 1000 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{userId, bizType, symbol, coin, earning, orderId, execTime}],
+                nextPageCursor}
+            typed as BrokerEarnings in bybit_sync.api.answers.broker
 
         https://bybit-exchange.github.io/docs/v5/abandon/earning
         """

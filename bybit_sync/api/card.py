@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import card as answers
+
 CardRecordType = Literal["SIDE_QUERY_AUTH", "SIDE_QUERY_FINANCIAL", "SIDE_QUERY_REFUND"]
 
 GET_CARD_MALL_ITEMS = Endpoint(
@@ -81,7 +83,7 @@ GET_CARD_ASSET_RECORDS = Endpoint(
     repeat="always",
     params=(
         Param("statusCode", "string", allowed=("0", "1", "2")),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 500)),
         Param("page", "integer"),
         Param("pan4", "string"),
         Param("createBeginTime", "time_ms"),
@@ -123,7 +125,7 @@ class Card(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CardMallItems]:
         """Items of the card's point mall.
 
         POST /v5/card/reward/mall/item/list (signed, always safe to repeat)
@@ -136,6 +138,12 @@ class Card(Group):
             orderBy: Sort field; one of 1, 2, 3.
             asc: Sort ascending.
             source: Query source; one of 0, 1.
+
+        Returns:
+            result: {pageNo, pageSize, totalCount, data: [{itemId, itemName, priority, onTime,
+                offTime, price, discountPrice, totalNum, redeemNum, picPath, currency, currencyType,
+                itemType, itemBizType}]}
+            typed as CardMallItems in bybit_sync.api.answers.card
 
         https://bybit-exchange.github.io/docs/v5/bybit-card/point/item-list
         """
@@ -159,13 +167,18 @@ class Card(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CardCashbackDetail]:
         """Cashback of one card transaction.
 
         POST /v5/card/reward/point/cashback/detail (signed, always safe to repeat)
 
         Args:
             bizTxnId: Business order id.
+
+        Returns:
+            result: {points, amt, ccy, ccyType, createTime, bizTxnId, sourceId, sourceCode,
+                orderStatus, orderSubStatus, orderShowStatus, failedBizCode}
+            typed as CardCashbackDetail in bybit_sync.api.answers.card
 
         https://bybit-exchange.github.io/docs/v5/bybit-card/point/cashback-detail
         """
@@ -180,10 +193,14 @@ class Card(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CardPointsBalance]:
         """Card points balance.
 
         POST /v5/card/reward/points/balance (signed, always safe to repeat)
+
+        Returns:
+            result: {accountId, availablePoint, pendingPoint, status, updateTime, settlementPeriod}
+            typed as CardPointsBalance in bybit_sync.api.answers.card
 
         https://bybit-exchange.github.io/docs/v5/bybit-card/point/balance
         """
@@ -206,7 +223,7 @@ class Card(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CardPointsRecords]:
         """Card points earned and spent.
 
         POST /v5/card/reward/points/records (signed, always safe to repeat)
@@ -221,6 +238,13 @@ class Card(Group):
             bizId: Point order id.
             bizTxnId: Business order id.
             side: Earned or deducted points; one of 1, 2.
+
+        Returns:
+            result: {pageSize, pageNo, totalCount, data: [{outOrderId, point, side, type, subType,
+                createTime, updateTime, bizId, bizTxnId, transactionDate, transactionId,
+                transactionAmount, basicCurrency, merchCategoryDesc, merchName, merchCountry,
+                merchCity, pan4, payFiatAmount, transactionCurrencyAmount}]}
+            typed as CardPointsRecords in bybit_sync.api.answers.card
 
         https://bybit-exchange.github.io/docs/v5/bybit-card/point/records
         """
@@ -245,10 +269,14 @@ class Card(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CardTierInfo]:
         """Card points tier.
 
         POST /v5/card/reward/points/tier (signed, always safe to repeat)
+
+        Returns:
+            result: {usedLimit, limit, unit, tier, autoCashback}
+            typed as CardTierInfo in bybit_sync.api.answers.card
 
         https://bybit-exchange.github.io/docs/v5/bybit-card/point/tier
         """
@@ -263,8 +291,8 @@ class Card(Group):
         limit: int | None = None,
         page: int | None = None,
         pan4: str | None = None,
-        createBeginTime: datetime | int | str | None = None,
-        createEndTime: datetime | int | str | None = None,
+        createBeginTime: datetime | int | None = None,
+        createEndTime: datetime | int | None = None,
         merchName: str | None = None,
         type: CardRecordType | None = None,
         txnId: str | None = None,
@@ -273,7 +301,7 @@ class Card(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CardAssetRecords]:
         """Card transactions.
 
         POST /v5/card/transaction/query-asset-records (signed, always safe to repeat)
@@ -290,6 +318,14 @@ class Card(Group):
             txnId: Transaction id, exact.
             cardToken: Token that identifies one card.
             orderNo: Order number, exact.
+
+        Returns:
+            result: {pageSize, pageNo, totalCount, data: [{pan4, pan6, tradeStatus, side,
+                basicAmount, basicCurrency, transactionAmount, transactionCurrency, txnCreate,
+                merchCountry, merchCity, merchName, txnId, declinedReason, totalFees, uid,
+                transactionCurrencyAmount, fxPad, interchangeFee, billAmount, paidAmount,
+                paidCurrency, bonusAmount, foreignTransactionFee, … 7 more}]}
+            typed as CardAssetRecords in bybit_sync.api.answers.card
 
         https://bybit-exchange.github.io/docs/v5/bybit-card/asset-records
         """

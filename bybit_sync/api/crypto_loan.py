@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import crypto_loan as answers
+
 VipLevel = Literal[
     "VIP0",
     "VIP1",
@@ -52,7 +54,7 @@ GET_CRYPTO_LOAN_LTV_ADJUSTMENT_HISTORY = Endpoint(
         Param("orderId", "string"),
         Param("adjustId", "string"),
         Param("collateralCurrency", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -79,7 +81,7 @@ GET_COMPLETED_LOAN_HISTORY = Endpoint(
         Param("orderId", "string"),
         Param("loanCurrency", "string"),
         Param("collateralCurrency", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -134,7 +136,7 @@ GET_UNPAID_LOANS = Endpoint(
         Param("collateralCurrency", "string"),
         Param("loanTermType", "string", allowed=("1", "2")),
         Param("loanTerm", "string", allowed=("7", "14", "30", "90", "180")),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -155,7 +157,7 @@ GET_LOAN_REPAYMENT_HISTORY = Endpoint(
         Param("orderId", "string"),
         Param("repayId", "string"),
         Param("loanCurrency", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -190,7 +192,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdjustCollateralAmountResult]:
         """Add or reduce the collateral of a loan.
 
         POST /v5/crypto-loan/adjust-ltv (signed, repeated only if nothing was sent)
@@ -201,6 +203,13 @@ class CryptoLoan(Group):
             orderId: Exchange order id.
             amount: Amount, decimal string.
             direction: Add or reduce collateral; one of 0, 1.
+
+        Returns:
+            result: {adjustId}
+            typed as AdjustCollateralAmountResult in bybit_sync.api.answers.crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/adjust-collateral
         """
@@ -220,7 +229,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CryptoLoanLtvAdjustmentHistory]:
         """Past collateral adjustments.
 
         GET /v5/crypto-loan/adjustment-history (signed, always safe to repeat)
@@ -233,6 +242,11 @@ class CryptoLoan(Group):
             collateralCurrency: Collateral coin.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{collateralCurrency, orderId, adjustId, adjustTime, preLTV, afterLTV,
+                direction, amount}], nextPageCursor}
+            typed as CryptoLoanLtvAdjustmentHistory in bybit_sync.api.answers.crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/ltv-adjust-history
         """
@@ -258,7 +272,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowResult]:
         """Take a crypto loan.
 
         POST /v5/crypto-loan/borrow (signed, repeated only if nothing was sent)
@@ -271,6 +285,13 @@ class CryptoLoan(Group):
             loanAmount: Amount to borrow, decimal string.
             loanTerm: Fixed loan term in days; one of 7, 14, 30, 90, 180.
             collateralAmount: Collateral to pledge, decimal string.
+
+        Returns:
+            result: {orderId}
+            typed as BorrowResult in bybit_sync.api.answers.crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/abandon/borrow
         """
@@ -296,7 +317,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CompletedLoanHistory]:
         """Loans that are repaid.
 
         GET /v5/crypto-loan/borrow-history (signed, always safe to repeat)
@@ -309,6 +330,12 @@ class CryptoLoan(Group):
             collateralCurrency: Collateral coin.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{borrowTime, collateralCurrency, expirationTime, hourlyInterestRate,
+                initialCollateralAmount, initialLoanAmount, loanCurrency, loanTerm, orderId,
+                repaidInterest, repaidPenaltyInterest, status}], nextPageCursor}
+            typed as CompletedLoanHistory in bybit_sync.api.answers.crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/completed-loan-order
         """
@@ -331,7 +358,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AccountBorrowableOrCollateralizableLimit]:
         """How much the account may borrow and pledge.
 
         GET /v5/crypto-loan/borrowable-collateralisable-number (signed, always safe to repeat)
@@ -341,6 +368,11 @@ class CryptoLoan(Group):
         Args:
             loanCurrency: Borrowed coin.
             collateralCurrency: Collateral coin.
+
+        Returns:
+            result: {collateralCurrency, loanCurrency, maxCollateralAmount, maxLoanAmount,
+                minCollateralAmount, minLoanAmount}
+            typed as AccountBorrowableOrCollateralizableLimit in bybit_sync.api.answers.crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/acct-borrow-collateral
         """
@@ -357,7 +389,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CollateralCoins]:
         """Coins that may be pledged.
 
         GET /v5/crypto-loan/collateral-data (public, always safe to repeat; 120 calls/s per IP,
@@ -369,6 +401,11 @@ class CryptoLoan(Group):
             vipLevel: VIP level; one of VIP0, VIP1, VIP2, VIP3, VIP4, VIP5, VIP99, PRO1, PRO2, PRO3,
                 PRO4, PRO5, PRO6.
             currency: Coin, upper case.
+
+        Returns:
+            result: {vipCoinList: [{list: [{collateralAccuracy, initialLTV, marginCallLTV,
+                liquidationLTV, maxLimit, currency}], vipLevel}]}
+            typed as CollateralCoins in bybit_sync.api.answers.crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/collateral-coin
         """
@@ -385,7 +422,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowableCoins]:
         """Coins that may be borrowed.
 
         GET /v5/crypto-loan/loanable-data (public, always safe to repeat; 120 calls/s per IP,
@@ -397,6 +434,13 @@ class CryptoLoan(Group):
             vipLevel: VIP level; one of VIP0, VIP1, VIP2, VIP3, VIP4, VIP5, VIP99, PRO1, PRO2, PRO3,
                 PRO4, PRO5, PRO6.
             currency: Coin, upper case.
+
+        Returns:
+            result: {vipCoinList: [{list: [{borrowingAccuracy, currency, flexibleHourlyInterestRate,
+                hourlyInterestRate7D, hourlyInterestRate14D, hourlyInterestRate30D,
+                hourlyInterestRate90D, hourlyInterestRate180D, maxBorrowingAmount,
+                minBorrowingAmount}], vipLevel}]}
+            typed as BorrowableCoins in bybit_sync.api.answers.crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/loan-coin
         """
@@ -412,7 +456,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MaxAllowedCollateralReductionAmount]:
         """Largest collateral that a loan may give back.
 
         GET /v5/crypto-loan/max-collateral-amount (signed, always safe to repeat)
@@ -421,6 +465,10 @@ class CryptoLoan(Group):
 
         Args:
             orderId: Loan order id.
+
+        Returns:
+            result: {maxCollateralAmount}
+            typed as MaxAllowedCollateralReductionAmount in bybit_sync.api.answers.crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/reduce-max-collateral-amt
         """
@@ -442,7 +490,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.UnpaidLoans]:
         """Loans that are not repaid.
 
         GET /v5/crypto-loan/ongoing-orders (signed, always safe to repeat)
@@ -457,6 +505,12 @@ class CryptoLoan(Group):
             loanTerm: Fixed loan term in days; one of 7, 14, 30, 90, 180.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{collateralAmount, collateralCurrency, currentLTV, expirationTime,
+                hourlyInterestRate, loanCurrency, loanTerm, orderId, residualInterest,
+                residualPenaltyInterest, totalDebt}], nextPageCursor}
+            typed as UnpaidLoans in bybit_sync.api.answers.crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/unpaid-loan-order
         """
@@ -481,7 +535,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepayResult]:
         """Repay a crypto loan, in full or in part.
 
         POST /v5/crypto-loan/repay (signed, repeated only if nothing was sent)
@@ -491,6 +545,13 @@ class CryptoLoan(Group):
         Args:
             orderId: Exchange order id.
             amount: Amount, decimal string.
+
+        Returns:
+            result: {repayId}
+            typed as RepayResult in bybit_sync.api.answers.crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/repay
         """
@@ -510,7 +571,7 @@ class CryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LoanRepaymentHistory]:
         """Past loan repayments.
 
         GET /v5/crypto-loan/repayment-history (signed, always safe to repeat)
@@ -523,6 +584,11 @@ class CryptoLoan(Group):
             loanCurrency: Borrowed coin.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{collateralCurrency, collateralReturn, loanCurrency, loanTerm, orderId,
+                repayAmount, repayId, repayStatus, repayTime, repayType}], nextPageCursor}
+            typed as LoanRepaymentHistory in bybit_sync.api.answers.crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/crypto-loan/repay-transaction
         """

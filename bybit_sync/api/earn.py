@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import earn as answers
+
 StructuredProduct = Literal["DiscountBuy", "DoubleWin", "DualAssets", "SmartLeverage"]
 FixedTermProduct = Literal["FixedTermSaving", "FundPool", "FundPoolPremium"]
 LiquidityOrderType = Literal["AddLiquidity", "RemoveLiquidity", "Reinvest", "AddMargin"]
@@ -47,7 +49,7 @@ GET_SMART_LEVERAGE_REDEEM_EST_AMOUNT_LIST = Endpoint(
     limit=Limit(10.0),
     params=(
         Param("category", "string", required=True, allowed=("DoubleWin", "SmartLeverage")),
-        Param("positionIds", "string", required=True),
+        Param("positionIds", "string", required=True, joined=True),
     ),
 )
 GET_ADVANCE_EARN_ORDER = Endpoint(
@@ -64,7 +66,7 @@ GET_ADVANCE_EARN_ORDER = Endpoint(
         Param("productId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 20)),
         Param("cursor", "string"),
     ),
 )
@@ -81,7 +83,7 @@ PLACE_ADVANCE_EARN_ORDER = Endpoint(
         Param("amount", "decimal"),
         Param("coin", "string", required=True),
         Param("accountType", "string", required=True, allowed=("UNIFIED", "FUND")),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
         Param(
             "discountBuyExtra",
             "object",
@@ -161,7 +163,7 @@ GET_ADVANCE_EARN_POSITION = Endpoint(
         Param("category", "string", required=True, allowed=get_args(StructuredProduct)),
         Param("productId", "string"),
         Param("coin", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 20)),
         Param("cursor", "string"),
     ),
 )
@@ -230,7 +232,7 @@ GET_FIXED_TERM_ORDER = Endpoint(
         Param("orderId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -246,7 +248,7 @@ PLACE_FIXED_TERM_ORDER = Endpoint(
         Param("coin", "string", required=True),
         Param("amount", "decimal", required=True),
         Param("accountType", "string", required=True, allowed=("FUND", "UNIFIED")),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
         Param("autoInvest", "boolean"),
     ),
     idempotency="orderLinkId",
@@ -316,7 +318,7 @@ GET_HOLD_TO_EARN_YIELD_HISTORY = Endpoint(
     params=(
         Param("timeStart", "integer"),
         Param("timeEnd", "integer"),
-        Param("limit", "integer", required=True),
+        Param("limit", "integer", required=True, bounds=(1, 49)),
         Param("cursor", "string"),
     ),
     envelope="none",
@@ -332,7 +334,7 @@ GET_HOURLY_YIELD = Endpoint(
         Param("productId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -344,7 +346,7 @@ ADD_LIQUIDITY = Endpoint(
     limit=Limit(5.0),
     params=(
         Param("productId", "string", required=True),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=40),
         Param("quoteAmount", "decimal"),
         Param("baseAmount", "decimal"),
         Param("quoteAccountType", "string", allowed=("FUND", "UNIFIED")),
@@ -361,7 +363,7 @@ ADD_MARGIN = Endpoint(
     limit=Limit(5.0),
     params=(
         Param("productId", "string", required=True),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=40),
         Param("positionId", "string", required=True),
         Param("amount", "decimal", required=True),
         Param("quoteAccountType", "string", required=True, allowed=("FUND", "UNIFIED")),
@@ -388,7 +390,7 @@ GET_LIQUIDITY_MINING_LIQUIDATION_RECORDS = Endpoint(
         Param("quoteCoin", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -407,7 +409,7 @@ GET_LIQUIDITY_MINING_ORDERS = Endpoint(
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
         Param("status", "string", allowed=("Success", "Processing")),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -438,7 +440,7 @@ REINVEST_LIQUIDITY = Endpoint(
     limit=Limit(5.0),
     params=(
         Param("productId", "string", required=True),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=40),
         Param("positionId", "string", required=True),
     ),
     idempotency="orderLinkId",
@@ -451,7 +453,7 @@ REMOVE_LIQUIDITY = Endpoint(
     limit=Limit(5.0),
     params=(
         Param("productId", "string", required=True),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=40),
         Param("positionId", "string", required=True),
         Param("removeRate", "integer"),
         Param("removeType", "string", allowed=("Normal", "SingleQuoteCoin", "SingleBaseCoin")),
@@ -470,7 +472,7 @@ GET_LIQUIDITY_MINING_YIELD_RECORDS = Endpoint(
         Param("quoteCoin", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -487,7 +489,7 @@ GET_STAKE_OR_REDEMPTION_HISTORY = Endpoint(
         Param("productId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -503,7 +505,7 @@ STAKE_OR_REDEEM = Endpoint(
         Param("amount", "decimal", required=True),
         Param("coin", "string", required=True),
         Param("productId", "string", required=True),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
         Param("redeemPositionId", "string"),
         Param("toAccountType", "string", allowed=("UNIFIED", "FUND")),
         Param(
@@ -564,7 +566,7 @@ PWM_INST_LIST_FUNDS = Endpoint(
         Param("coin", "string"),
         Param("fundId", "string"),
         Param("status", "string", allowed=get_args(FundStatus)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -580,7 +582,7 @@ PWM_INST_LIST_ORDERS = Endpoint(
         Param("status", "string", allowed=get_args(FundOrderStatus)),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -592,10 +594,10 @@ PWM_INST_CREATE_FUND = Endpoint(
     params=(
         Param("fundName", "string", required=True),
         Param("coin", "string", required=True, allowed=get_args(FundCoin)),
-        Param("profitShareRate", "decimal", required=True),
-        Param("managementFeeRate", "decimal", required=True),
+        Param("profitShareRate", "decimal", required=True, bounds=(0, 100)),
+        Param("managementFeeRate", "decimal", required=True, bounds=(0, 100)),
         Param("fundIntroduction", "string"),
-        Param("reqLinkId", "string", required=True),
+        Param("reqLinkId", "string", required=True, longest=36),
     ),
     idempotency="reqLinkId",
 )
@@ -606,7 +608,7 @@ PWM_INST_CREATE_INVESTMENT_PLAN = Endpoint(
     "/v5/earn/pwm/asset-manager/create-investment-plan",
     params=(
         Param("accountUid", "string", required=True),
-        Param("planName", "string", required=True),
+        Param("planName", "string", required=True, longest=50),
         Param("planType", "string", required=True, allowed=("stable", "advanced")),
         Param(
             "investmentDistribution",
@@ -617,7 +619,7 @@ PWM_INST_CREATE_INVESTMENT_PLAN = Endpoint(
                 Param("amount", "decimal", required=True),
             ),
         ),
-        Param("reqLinkId", "string", required=True),
+        Param("reqLinkId", "string", required=True, longest=36),
     ),
     idempotency="reqLinkId",
 )
@@ -639,7 +641,7 @@ PWM_INST_GET_INVESTMENT_PLANS = Endpoint(
         Param("planId", "string"),
         Param("status", "string", allowed=get_args(PlanStatus)),
         Param("subscriptionUid", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -659,7 +661,7 @@ PWM_INST_MANAGE_INVESTMENT_PLAN = Endpoint(
                 Param("amount", "decimal", required=True),
             ),
         ),
-        Param("reqLinkId", "string", required=True),
+        Param("reqLinkId", "string", required=True, longest=36),
     ),
     idempotency="reqLinkId",
 )
@@ -671,7 +673,7 @@ PWM_INST_MANAGE_ORDER = Endpoint(
     params=(
         Param("orderId", "string", required=True),
         Param("action", "string", required=True, allowed=("approve", "reject")),
-        Param("reqLinkId", "string", required=True),
+        Param("reqLinkId", "string", required=True, longest=36),
     ),
     idempotency="reqLinkId",
 )
@@ -680,7 +682,10 @@ PWM_INST_SETTLE_PROFIT = Endpoint(
     "pwm_inst_settle_profit",
     "POST",
     "/v5/earn/pwm/asset-manager/settle-profit",
-    params=(Param("fundId", "string", required=True), Param("reqLinkId", "string", required=True)),
+    params=(
+        Param("fundId", "string", required=True),
+        Param("reqLinkId", "string", required=True, longest=36),
+    ),
     idempotency="reqLinkId",
 )
 PWM_CREATE_CUSTOM_PLAN = Endpoint(
@@ -740,7 +745,7 @@ PWM_LIST_INVESTMENT_PLANS = Endpoint(
     params=(
         Param("planId", "string"),
         Param("status", "string", allowed=("PendingSubscription", "Active", "Closed")),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -764,7 +769,7 @@ PWM_CLAIM = Endpoint(
     params=(
         Param("planId", "string", required=True),
         Param("toAccountType", "string"),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
     ),
     idempotency="orderLinkId",
 )
@@ -799,7 +804,7 @@ PWM_INVEST_MORE = Endpoint(
         Param("category", "string", required=True),
         Param("productId", "string", required=True),
         Param("amount", "decimal", required=True),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
     ),
     idempotency="orderLinkId",
 )
@@ -824,9 +829,9 @@ PWM_LIST_ORDER = Endpoint(
         Param("status", "string", allowed=("Completed", "Pending", "Failed")),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
-        Param("orderLinkId", "string"),
+        Param("orderLinkId", "string", longest=36),
     ),
 )
 PWM_REDEEM = Endpoint(
@@ -840,7 +845,7 @@ PWM_REDEEM = Endpoint(
         Param("productId", "string", required=True),
         Param("shares", "decimal"),
         Param("amount", "decimal"),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
         Param("positionId", "string"),
     ),
     idempotency="orderLinkId",
@@ -853,7 +858,7 @@ PWM_SUBSCRIBE = Endpoint(
     params=(
         Param("planId", "string", required=True),
         Param("accountType", "string"),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
     ),
     idempotency="orderLinkId",
 )
@@ -893,7 +898,7 @@ GET_RWA_ORDER_LIST = Endpoint(
         Param("productId", "integer"),
         Param("startTime", "integer"),
         Param("endTime", "integer"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -907,7 +912,7 @@ PLACE_RWA_ORDER = Endpoint(
         Param("productId", "integer", required=True),
         Param("orderType", "string", required=True, allowed=("Stake", "Redeem")),
         Param("coin", "string", required=True),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
         Param("stakeAmount", "decimal"),
         Param("redeemShares", "decimal"),
         Param("accountType", "string", allowed=("FUND", "UNIFIED")),
@@ -973,7 +978,7 @@ GET_TOKEN_ORDER_LIST = Endpoint(
         Param("startTime", "integer"),
         Param("endTime", "integer"),
         Param("cursor", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 100)),
     ),
 )
 PLACE_TOKEN_ORDER = Endpoint(
@@ -983,7 +988,7 @@ PLACE_TOKEN_ORDER = Endpoint(
     "/v5/earn/token/place-order",
     params=(
         Param("coin", "string", required=True),
-        Param("orderLinkId", "string", required=True),
+        Param("orderLinkId", "string", required=True, longest=36),
         Param("orderType", "string", required=True, allowed=("Mint", "Redeem")),
         Param("amount", "decimal", required=True),
         Param("accountType", "string", required=True),
@@ -1032,7 +1037,7 @@ GET_YIELD = Endpoint(
         Param("productId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -1126,7 +1131,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.DoubleWinLeverage]:
         """Leverage of a Double Win product for a price range.
 
         GET /v5/earn/advance/double-win-leverage (signed, always safe to repeat)
@@ -1136,6 +1141,11 @@ class Earn(Group):
             initialPrice: Underlying price when ordering.
             lowerPrice: Lower price bound.
             upperPrice: Upper price bound.
+
+        Returns:
+            result: {productId, initialPrice, lowerPrice, upperPrice, leverage, expireTime,
+                maxInvestmentAmount}
+            typed as DoubleWinLeverage in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/double-win/leverage
         """
@@ -1157,7 +1167,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SmartLeverageRedeemEstAmountList]:
         """Estimated proceeds if positions were redeemed now.
 
         GET /v5/earn/advance/get-redeem-est-amount-list (signed, always safe to repeat; 10 calls/s)
@@ -1165,6 +1175,10 @@ class Earn(Group):
         Args:
             category: Earn product family; one of DoubleWin, SmartLeverage.
             positionIds: Position ids, up to 5; a list, or several with commas between.
+
+        Returns:
+            result: {list: [{success, positionId, estRedeemAmount, estRedeemTime, slippageRate}]}
+            typed as SmartLeverageRedeemEstAmountList in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/double-win/est-redeem
         """
@@ -1180,14 +1194,14 @@ class Earn(Group):
         orderId: str | None = None,
         orderLinkId: str | None = None,
         productId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdvanceEarnOrder]:
         """Your orders of structured earn products.
 
         GET /v5/earn/advance/order (signed, always safe to repeat; 10 calls/s)
@@ -1201,6 +1215,14 @@ class Earn(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; at most 20, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextPageCursor, list: [{orderId, orderLinkId, productId, category, orderType,
+                amount, coin, underlyingAsset, status, createdTime, purchasePrice, knockoutPrice,
+                knockoutCouponE8, duration, settlementTime, accountType, toAccountType, settleType,
+                settlementPrice, settlementCoin, settlementAmount, isVip, refundStatus, investCoin,
+                … 16 more}], category}
+            typed as AdvanceEarnOrder in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/discount-buy/order
         """
@@ -1238,7 +1260,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Stake into or redeem from a structured earn product.
 
         POST /v5/earn/advance/place-order (signed, repeated only if nothing was sent; 5 calls/s)
@@ -1266,6 +1288,13 @@ class Earn(Group):
                 breakevenPrice.
             smartLeverageRedeemExtra: Smart Leverage redeem details; a dict with positionId and
                 estRedeemAmount, and if wanted isSlippageProtected.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/discount-buy/create-order
         """
@@ -1300,7 +1329,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdvanceEarnPosition]:
         """Your positions in structured earn products.
 
         GET /v5/earn/advance/position (signed, always safe to repeat; 10 calls/s)
@@ -1311,6 +1340,14 @@ class Earn(Group):
             coin: Coin, upper case.
             limit: Rows per page; at most 20, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextPageCursor, list: [{positionId, productId, category, coin, underlyingAsset,
+                amount, purchasePrice, knockoutPrice, knockoutCouponE8, status, orderId, duration,
+                settlementTime, accountType, toAccountType, settleType, expectReceiveAt, investCoin,
+                leverage, initialPrice, lowerPrice, upperPrice, createdTime, redeemable, … 11
+                more}], category}
+            typed as AdvanceEarnPosition in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/discount-buy/position
         """
@@ -1334,7 +1371,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdvanceEarnProduct]:
         """Structured earn products.
 
         GET /v5/earn/advance/product (public, always safe to repeat; 50 calls/s per IP)
@@ -1343,6 +1380,13 @@ class Earn(Group):
             category: Earn product family; one of DiscountBuy, DoubleWin, DualAssets, SmartLeverage.
             coin: Coin, upper case.
             duration: Product term such as 1d.
+
+        Returns:
+            result: {list: [{category, productId, coin, underlyingAsset, settlementTime, duration,
+                isVipProduct, subscribeStartAt, subscribeEndAt, minPurchaseAmount, remainingAmount,
+                orderPrecisionDigital, expectReceiveAt, investCoin, isRfqProduct, lowerPriceBuffer,
+                … 16 more}], category}
+            typed as AdvanceEarnProduct in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/discount-buy/product-info
         """
@@ -1359,7 +1403,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdvanceEarnProductExtraInfo]:
         """Quotes of structured earn products.
 
         GET /v5/earn/advance/product-extra-info (public, always safe to repeat; 50 calls/s per IP)
@@ -1367,6 +1411,11 @@ class Earn(Group):
         Args:
             category: Earn product family; one of DiscountBuy, DoubleWin, DualAssets, SmartLeverage.
             productId: Product id.
+
+        Returns:
+            result: {offers: [{productId, currentPrice, purchasePrice, knockoutPrice,
+                knockoutCouponE8, … 4 more}], category, productId, leverage, expireTime, … 5 more}
+            typed as AdvanceEarnProductExtraInfo in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/discount-buy/product-quote
         """
@@ -1380,12 +1429,12 @@ class Earn(Group):
         *,
         category: Literal["FlexibleSaving", "OnChain"],
         productId: str,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnAprHistory]:
         """Past yearly yields of an earn product.
 
         GET /v5/earn/apr-history (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -1396,6 +1445,10 @@ class Earn(Group):
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone, at most 182
                 days from start to end.
+
+        Returns:
+            result: {list: [{timestamp, apr}]}
+            typed as EarnAprHistory in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/apr-history
         """
@@ -1416,13 +1469,20 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ListEarnCouponsResult]:
         """Your earn coupons.
 
         GET /v5/earn/coupons (signed, always safe to repeat; 10 calls/s)
 
         Args:
             category: Earn product family; one of FlexibleSaving, DualAssets.
+
+        Returns:
+            result: {interestCards: [{awardId, specCode, coin, apy, duration, claimedAt, expireAt,
+                usedAt, status, currentPnl, limitPnl, positionEffectiveAmount, productId,
+                category}], awardCards: [{awardId, specCode, claimedAt, usedAt, expireAt, status,
+                amount, limitPnlPercentage, baseCoin, quoteCoin, direction, category}]}
+            typed as ListEarnCouponsResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/coupons
         """
@@ -1438,14 +1498,14 @@ class Earn(Group):
         productId: str | None = None,
         category: FixedTermProduct | None = None,
         orderId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FixedTermOrder]:
         """Your fixed-term earn orders.
 
         GET /v5/earn/fixed-term/order (signed, always safe to repeat; 10 calls/s)
@@ -1459,6 +1519,12 @@ class Earn(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{orderId, orderLinkId, orderType, status, productId, category, coin,
+                amount, duration, accountType, settlementTime, createdAt, yieldInfoList: [{coin,
+                amount, status, createdAt, apy}]}], nextPageCursor}
+            typed as FixedTermOrder in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/fixed-saving/order
         """
@@ -1489,7 +1555,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Stake into a fixed-term earn product.
 
         POST /v5/earn/fixed-term/place-order (signed, repeated only if nothing was sent; 5 calls/s)
@@ -1504,6 +1570,13 @@ class Earn(Group):
             accountType: Wallet the call acts on; one of FUND, UNIFIED.
             orderLinkId: Client order id; at most 36 characters.
             autoInvest: Reinvest automatically at maturity.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/fixed-saving/place-order
         """
@@ -1529,7 +1602,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FixedTermPosition]:
         """Your fixed-term earn positions.
 
         GET /v5/earn/fixed-term/position (signed, always safe to repeat; 10 calls/s)
@@ -1538,6 +1611,14 @@ class Earn(Group):
             productId: Product id.
             category: Earn product family; one of FixedTermSaving, FundPool, FundPoolPremium.
             coin: Coin, upper case.
+
+        Returns:
+            result: {list: [{positionId, productId, category, coin, amount, effectiveAmount,
+                duration, status, settlementTime, createdAt, orderId, earlyRedeemInfo:
+                {allowEarlyRedeem, earlyRedeemEarning, returnCoin, redemptionLimitDuration},
+                allowAutoReinvest, autoReinvest, interestCoinApyList: [{coin, apy,
+                expectReturnEarning, price}]}]}
+            typed as FixedTermPosition in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/fixed-saving/position
         """
@@ -1568,6 +1649,12 @@ class Earn(Group):
             positionId: Position id.
             status: Status filter; one of Enable, Disable.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/finance/earn/fixed-saving/set-auto-invest
         """
         if unknown:
@@ -1587,13 +1674,21 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FixedTermProduct]:
         """Fixed-term earn products.
 
         GET /v5/earn/fixed-term/product (public, always safe to repeat; 50 calls/s per IP)
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {list: [{productId, category, coin, duration, status, tieredApyList: [{min, max,
+                apy}], minStakeAmount, maxStakeAmount, precision, subscribeStartAt, subscribeEndAt,
+                allowEarlyRedemption, earlyRedemptionApy, redemptionLimitDuration,
+                allowAutoReinvest, interestCoinApyList: [{coin, apy, expectUnitEarning,
+                currentPrice}], … 4 more}]}
+            typed as FixedTermProduct in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/fixed-saving/product
         """
@@ -1611,7 +1706,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RedeemFixedTermResult]:
         """Redeem a fixed-term position early.
 
         POST /v5/earn/fixed-term/redeem (signed, repeated only if nothing was sent; 5 calls/s)
@@ -1620,6 +1715,13 @@ class Earn(Group):
             productId: Product id.
             category: Earn product family; FundPool.
             positionId: Position id.
+
+        Returns:
+            result: {redeemAmount, estEarnings}
+            typed as RedeemFixedTermResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/fixed-saving/redeem
         """
@@ -1634,10 +1736,15 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.HoldToEarnProduct]:
         """Coins that earn by being held.
 
         GET /v5/earn/hold-to-earn/product (signed if there are keys, always safe to repeat)
+
+        Returns:
+            result: {products: [{coinName, yields: [{coinName, apy}], status, apy,
+                announcementUrl}]}
+            typed as HoldToEarnProduct in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/hold-to-earn/product
         """
@@ -1655,7 +1762,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.HoldToEarnYieldHistory]:
         """Daily yields of coins that earn by being held.
 
         GET /v5/earn/hold-to-earn/yield-history (signed, always safe to repeat)
@@ -1665,6 +1772,11 @@ class Earn(Group):
             timeStart: Start of time window (unix seconds).
             timeEnd: End of time window (unix seconds).
             cursor: Opaque page token from nextCursor.
+
+        Returns:
+            the answer itself: {nextCursor, airdropDailyPnls: [{coinName, yieldCoinName,
+                effectiveAmount, pnl, apy, createdAt}]}
+            typed as HoldToEarnYieldHistory in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/hold-to-earn/yield-history
         """
@@ -1678,14 +1790,14 @@ class Earn(Group):
         *,
         category: Literal["FlexibleSaving"],
         productId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.HourlyYield]:
         """Hourly yields of flexible and on-chain earn.
 
         GET /v5/earn/hourly-yield (signed, always safe to repeat)
@@ -1698,6 +1810,11 @@ class Earn(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextPageCursor, list: [{productId, coin, id, amount, effectiveStakingAmount,
+                status, hourlyDate, createdAt}]}
+            typed as HourlyYield in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/hourly-yield
         """
@@ -1726,7 +1843,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Add liquidity to a liquidity mining product.
 
         POST /v5/earn/liquidity-mining/add-liquidity (signed, repeated only if nothing was sent; 5
@@ -1742,6 +1859,13 @@ class Earn(Group):
             quoteAccountType: Account that pays the quote coin; one of FUND, UNIFIED.
             baseAccountType: Account that pays the base coin; one of FUND, UNIFIED.
             leverage: Leverage multiple; 1 by default.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/add-liquidity
         """
@@ -1769,7 +1893,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Add margin to a leveraged liquidity mining position.
 
         POST /v5/earn/liquidity-mining/add-margin (signed, repeated only if nothing was sent; 5
@@ -1783,6 +1907,13 @@ class Earn(Group):
             positionId: Position id.
             amount: Amount, decimal string.
             quoteAccountType: Account that pays the quote coin; one of FUND, UNIFIED.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/add-margin
         """
@@ -1813,6 +1944,12 @@ class Earn(Group):
         Args:
             productId: Product id.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/claim-interest
         """
         if unknown:
@@ -1825,14 +1962,14 @@ class Earn(Group):
         *,
         baseCoin: str | None = None,
         quoteCoin: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LiquidityMiningLiquidationRecords]:
         """Your liquidations in liquidity mining.
 
         GET /v5/earn/liquidity-mining/liquidation-records (signed, always safe to repeat; 10
@@ -1845,6 +1982,11 @@ class Earn(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {records: [{baseCoin, quoteCoin, baseAmount, quoteAmount, liquidationPrice,
+                liquidationTime}], nextPageCursor}
+            typed as LiquidityMiningLiquidationRecords in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/liquidation-records
         """
@@ -1867,15 +2009,15 @@ class Earn(Group):
         orderLinkId: str | None = None,
         productId: str | None = None,
         orderType: LiquidityOrderType | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         status: Literal["Success", "Processing"] | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LiquidityMiningOrders]:
         """Your liquidity mining orders.
 
         GET /v5/earn/liquidity-mining/order (signed, always safe to repeat; 10 calls/s)
@@ -1890,6 +2032,12 @@ class Earn(Group):
             status: Status filter; one of Success, Processing.
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {orders: [{orderId, orderLinkId, productId, orderType, baseCoin, quoteCoin,
+                quoteAmount, baseAmount, status, removeType, removeRate, leverage, slippageValue,
+                createdTime}], nextPageCursor}
+            typed as LiquidityMiningOrders in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/order
         """
@@ -1916,7 +2064,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LiquidityMiningPositions]:
         """Your liquidity mining positions.
 
         GET /v5/earn/liquidity-mining/position (signed, always safe to repeat; 10 calls/s)
@@ -1924,6 +2072,13 @@ class Earn(Group):
         Args:
             productId: Product id.
             baseCoin: Base coin, upper case.
+
+        Returns:
+            result: {positions: [{positionId, productId, baseCoin, quoteCoin, quoteAmount,
+                baseAmount, principalQuoteAmount, principalBaseAmount, principalLiquidityValue,
+                leveragedValue, loan, claimableYield, currentApr, leverage, margin,
+                liquidationPrice, currentPriceY, status, createdTime}]}
+            typed as LiquidityMiningPositions in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/position
         """
@@ -1940,7 +2095,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LiquidityMiningProducts]:
         """Liquidity mining products.
 
         GET /v5/earn/liquidity-mining/product (public, always safe to repeat; 50 calls/s per IP)
@@ -1948,6 +2103,13 @@ class Earn(Group):
         Args:
             baseCoin: Base coin, upper case.
             quoteCoin: Quote coin.
+
+        Returns:
+            result: {products: [{productId, baseCoin, quoteCoin, status, maxLeverage,
+                minInvestmentQuote, minInvestmentBase, maxInvestmentQuote, maxInvestmentBase,
+                minWithdrawalAmount, minReinvestAmount, baseCoinPrecision, quoteCoinPrecision,
+                yieldCoins: [str], apyE8, apy7dE8, … 6 more}]}
+            typed as LiquidityMiningProducts in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/product-info
         """
@@ -1965,7 +2127,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Reinvest the yield of a liquidity mining position.
 
         POST /v5/earn/liquidity-mining/reinvest (signed, repeated only if nothing was sent; 5
@@ -1977,6 +2139,13 @@ class Earn(Group):
             productId: Product id.
             orderLinkId: Client order id; at most 40 characters.
             positionId: Position id.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/reinvest
         """
@@ -1996,7 +2165,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Take liquidity out of a liquidity mining position.
 
         POST /v5/earn/liquidity-mining/remove-liquidity (signed, repeated only if nothing was sent;
@@ -2011,6 +2180,13 @@ class Earn(Group):
             removeRate: Percent to withdraw, 1 to 100; 100 by default.
             removeType: Coins received on withdrawal; one of Normal, SingleQuoteCoin,
                 SingleBaseCoin, Normal by default.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/remove-liquidity
         """
@@ -2030,14 +2206,14 @@ class Earn(Group):
         *,
         baseCoin: str | None = None,
         quoteCoin: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LiquidityMiningYieldRecords]:
         """Your yields from liquidity mining.
 
         GET /v5/earn/liquidity-mining/yield-records (signed, always safe to repeat; 10 calls/s)
@@ -2049,6 +2225,11 @@ class Earn(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {records: [{coin, amount, baseCoin, quoteCoin, type, status, createdTime}],
+                nextPageCursor}
+            typed as LiquidityMiningYieldRecords in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/advanced-earn/liquidity-mining/yield-records
         """
@@ -2071,14 +2252,14 @@ class Earn(Group):
         orderId: str | None = None,
         orderLinkId: str | None = None,
         productId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.StakeOrRedemptionHistory]:
         """Your flexible and on-chain earn orders.
 
         GET /v5/earn/order (signed, always safe to repeat)
@@ -2093,6 +2274,12 @@ class Earn(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextPageCursor, list: [{coin, orderValue, orderType, orderId, orderLinkId,
+                status, createdAt, productId, updatedAt, swapOrderValue, estimateRedeemTime,
+                estimateStakeTime}]}
+            typed as StakeOrRedemptionHistory in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/order-history
         """
@@ -2126,7 +2313,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Stake into or redeem from flexible or on-chain earn.
 
         POST /v5/earn/place-order (signed, repeated only if nothing was sent)
@@ -2145,6 +2332,14 @@ class Earn(Group):
             redeemPositionId: Position to redeem.
             toAccountType: Destination wallet; one of UNIFIED, FUND.
             interestCard: Interest bonus card; a dict with awardId and specCode.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            OrderError: orderLinkId used before (180025); orderLinkId used before (180031).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/create-order
         """
@@ -2173,7 +2368,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.StakedPosition]:
         """Your flexible and on-chain earn positions.
 
         GET /v5/earn/position (signed, always safe to repeat)
@@ -2182,6 +2377,13 @@ class Earn(Group):
             category: Earn product family; one of FlexibleSaving, OnChain.
             productId: Product id.
             coin: Coin, upper case.
+
+        Returns:
+            result: {list: [{coin, productId, amount, totalPnl, claimableYield, id, status, orderId,
+                estimateRedeemTime, estimateStakeTime, estimateInterestCalculationTime,
+                settlementTime, autoReinvest, availableAmount, freezeDetails: [{amount,
+                description}]}]}
+            typed as StakedPosition in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/position
         """
@@ -2211,6 +2413,12 @@ class Earn(Group):
             positionId: Position id.
             autoReinvest: Switch reinvesting on or off; one of 0, 1.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/modify-position
         """
         if unknown:
@@ -2231,7 +2439,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnProductInfo]:
         """Flexible and on-chain earn products.
 
         GET /v5/earn/product (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -2239,6 +2447,13 @@ class Earn(Group):
         Args:
             category: Earn product family; one of FlexibleSaving, OnChain.
             coin: Coin, upper case.
+
+        Returns:
+            result: {list: [{category, estimateApr, coin, minStakeAmount, maxStakeAmount, precision,
+                productId, status, bonusEvents: [{apr, coin, announcement}], minRedeemAmount,
+                maxRedeemAmount, duration, term, swapCoin, swapCoinPrecision, stakeExchangeRate, … 6
+                more}]}
+            typed as EarnProductInfo in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/product-info
         """
@@ -2258,7 +2473,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstListFundsResult]:
         """Asset manager: the funds under management.
 
         GET /v5/earn/pwm/asset-manager/all-funds (signed, always safe to repeat)
@@ -2269,6 +2484,12 @@ class Earn(Group):
             status: Status filter; one of PendingSubscribe, Active, Closing, Closed.
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{fundId, fundName, coin, status, totalEquity, totalShares, currentNav,
+                currentAPR, accountUid, subAccountList: [str], profitShareRate, managementFeeRate,
+                uncollectedProfit, collectedProfit, totalLoan, createdTime}], nextPageCursor}
+            typed as PwmInstListFundsResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/all-funds
         """
@@ -2289,14 +2510,14 @@ class Earn(Group):
         fundId: str | None = None,
         orderType: Literal["Subscribe", "Redeem"] | None = None,
         status: FundOrderStatus | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstListOrdersResult]:
         """Asset manager: orders of the funds.
 
         GET /v5/earn/pwm/asset-manager/all-order (signed, always safe to repeat)
@@ -2309,6 +2530,11 @@ class Earn(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{orderId, fundId, fundName, accountUid, orderType, coin, amount, shares,
+                status, createdTime}], nextPageCursor}
+            typed as PwmInstListOrdersResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/all-order
         """
@@ -2337,7 +2563,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstCreateFundResult]:
         """Asset manager: make a fund.
 
         POST /v5/earn/pwm/asset-manager/create-fund (signed, repeated only if nothing was sent)
@@ -2351,6 +2577,14 @@ class Earn(Group):
             managementFeeRate: Yearly management fee in percent; 0 to 100.
             reqLinkId: Client request id, for idempotency; at most 36 characters.
             fundIntroduction: Fund introduction id.
+
+        Returns:
+            result: {fundId, fundName, coin, status, profitShareRate, managementFeeRate, accountUid,
+                createdTime}
+            typed as PwmInstCreateFundResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/create-fund
         """
@@ -2377,7 +2611,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstCreateInvestmentPlanResult]:
         """Asset manager: make an investment plan for a client.
 
         POST /v5/earn/pwm/asset-manager/create-investment-plan (signed, repeated only if nothing was
@@ -2392,6 +2626,13 @@ class Earn(Group):
             investmentDistribution: Funds and amounts of the plan; a list of dicts with productId
                 and amount.
             reqLinkId: Client request id, for idempotency; at most 36 characters.
+
+        Returns:
+            result: {planId, planType, accountUid, status, createdTime}
+            typed as PwmInstCreateInvestmentPlanResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/create-investment-plan
         """
@@ -2414,7 +2655,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstCreateSubAccountResult]:
         """Asset manager: make a fund's sub account.
 
         POST /v5/earn/pwm/asset-manager/create-sub-account (signed, repeated only if nothing was
@@ -2425,6 +2666,13 @@ class Earn(Group):
         Args:
             fundId: Fund id.
             reqLinkId: Client request id, for idempotency.
+
+        Returns:
+            result: {fundId, subAccountUid, createdTime, status}
+            typed as PwmInstCreateSubAccountResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/create-sub-account
         """
@@ -2444,7 +2692,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstGetInvestmentPlansResult]:
         """Asset manager: the clients' investment plans.
 
         GET /v5/earn/pwm/asset-manager/get-investment-plan (signed, always safe to repeat)
@@ -2455,6 +2703,12 @@ class Earn(Group):
             subscriptionUid: UID of the subscriber.
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{planId, planName, planType, subscriptionUid, status, source,
+                currentAssetUsd, accumulateYieldUsd, investmentDistribution: [{category, coin,
+                productId, currentAmount}], createdTime}], nextPageCursor}
+            typed as PwmInstGetInvestmentPlansResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/get-investment-plan
         """
@@ -2479,7 +2733,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstManageInvestmentPlanResult]:
         """Asset manager: change an investment plan.
 
         POST /v5/earn/pwm/asset-manager/manage-investment-plan (signed, repeated only if nothing was
@@ -2492,6 +2746,13 @@ class Earn(Group):
             reqLinkId: Client request id, for idempotency; at most 36 characters.
             updateStatus: New plan status; one of Closed, Deleted.
             updateFunds: Funds to change, up to 10; a list of dicts with fundId and amount.
+
+        Returns:
+            result: {planId, status, updatedTime, updateFunds: [{fundId, amount}]}
+            typed as PwmInstManageInvestmentPlanResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/manage-investment-plan
         """
@@ -2514,7 +2775,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstManageOrderResult]:
         """Asset manager: approve or reject an order.
 
         POST /v5/earn/pwm/asset-manager/manage-order (signed, repeated only if nothing was sent)
@@ -2525,6 +2786,14 @@ class Earn(Group):
             orderId: Exchange order id.
             action: Approve or reject; one of approve, reject.
             reqLinkId: Client request id, for idempotency; at most 36 characters.
+
+        Returns:
+            result: {orderId, fundId, accountUid, orderStatus, orderType, action, coin, amount,
+                shares, updatedTime}
+            typed as PwmInstManageOrderResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/manage-order
         """
@@ -2541,7 +2810,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInstSettleProfitResult]:
         """Asset manager: settle a fund's profit share.
 
         POST /v5/earn/pwm/asset-manager/settle-profit (signed, repeated only if nothing was sent)
@@ -2551,6 +2820,13 @@ class Earn(Group):
         Args:
             fundId: Fund id.
             reqLinkId: Client request id, for idempotency; at most 36 characters.
+
+        Returns:
+            result: {fundId, status, totalProfitShared, instIncome, coin, createdTime}
+            typed as PwmInstSettleProfitResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/asset-manager/settle-profit
         """
@@ -2567,7 +2843,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmCreateCustomPlanResult]:
         """Make an investment plan of your own.
 
         POST /v5/earn/pwm/customize-plan/create (signed, repeated only if nothing was sent)
@@ -2576,6 +2852,13 @@ class Earn(Group):
             products: Products in the plan; a list of dicts with category, productId, fundName and
                 amount.
             accountType: Wallet the call acts on; FUND by default.
+
+        Returns:
+            result: {planId, planName, status, orderLinkId}
+            typed as PwmCreateCustomPlanResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/customize-plan/create
         """
@@ -2590,11 +2873,17 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmListProductCardsResult]:
         """Products that an investment plan of your own may hold.
 
         GET /v5/earn/pwm/customize-plan/product (public, always safe to repeat; 120 calls/s per IP,
         shared)
+
+        Returns:
+            result: {products: [{type, cards: [{category, productId, fundName, coin, apr,
+                aprRangeLow, aprRangeHigh, tags: [str], introduction, aum, minInvestmentAmount,
+                maxInvestmentAmount, duration, maxDrawdown, sharpRatio, estAPR}]}]}
+            typed as PwmListProductCardsResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/customize-plan/product
         """
@@ -2613,7 +2902,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmFundTransferResult]:
         """Move a coin between the accounts of a fund.
 
         POST /v5/earn/pwm/fund-transfer (signed, repeated only if nothing was sent)
@@ -2626,6 +2915,13 @@ class Earn(Group):
             toUserId: Destination UID.
             amount: Amount, decimal string.
             coin: Coin, upper case.
+
+        Returns:
+            result: {transferId, status}
+            typed as PwmFundTransferResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/fund-transfer
         """
@@ -2650,7 +2946,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmListInvestmentPlansResult]:
         """Your investment plans.
 
         GET /v5/earn/pwm/investment-plan/all (signed, always safe to repeat)
@@ -2660,6 +2956,12 @@ class Earn(Group):
             status: Status filter; one of PendingSubscription, Active, Closed.
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{planId, planName, planType, status, source, currentAssetUsd,
+                accumulateYieldUsd, investmentDistribution: [{category, coin, productId,
+                currentAmount}], createdTime}], nextPageCursor}
+            typed as PwmListInvestmentPlansResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/all
         """
@@ -2672,12 +2974,12 @@ class Earn(Group):
         self,
         *,
         planId: str,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmAssetTrendResult]:
         """Value of an investment plan over time.
 
         GET /v5/earn/pwm/investment-plan/asset-trend (signed, always safe to repeat)
@@ -2686,6 +2988,10 @@ class Earn(Group):
             planId: Investment plan id.
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
+
+        Returns:
+            result: {planId, dataPoints: [{date, assetValueUsd}]}
+            typed as PwmAssetTrendResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/asset-trend
         """
@@ -2703,7 +3009,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmClaimResult]:
         """Claim the proceeds of an investment plan.
 
         POST /v5/earn/pwm/investment-plan/claim (signed, repeated only if nothing was sent)
@@ -2714,6 +3020,13 @@ class Earn(Group):
             planId: Investment plan id.
             orderLinkId: Client order id; at most 36 characters.
             toAccountType: Destination wallet; FUND by default.
+
+        Returns:
+            result: {planId, toAccountType, status, createdTime}
+            typed as PwmClaimResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/claim
         """
@@ -2729,13 +3042,18 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmGetPlanDetailResult]:
         """One investment plan.
 
         GET /v5/earn/pwm/investment-plan/detail (signed, always safe to repeat)
 
         Args:
             planId: Investment plan id.
+
+        Returns:
+            result: {planId, planName, planType, status, currentAssetUsd, accumulateYieldUsd,
+                weightedAvgApr, currentAssets: [{coin, amount}], … 2 more}
+            typed as PwmGetPlanDetailResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/detail
         """
@@ -2748,12 +3066,12 @@ class Earn(Group):
         self,
         *,
         fundId: str,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmFundNavResult]:
         """Net asset value of a fund over time.
 
         GET /v5/earn/pwm/investment-plan/fund-nav (signed, always safe to repeat)
@@ -2762,6 +3080,10 @@ class Earn(Group):
             fundId: Fund id.
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
+
+        Returns:
+            result: {fundId, fundName, coin, currentNav, dataPoints: [{date, nav}]}
+            typed as PwmFundNavResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/fund-nav
         """
@@ -2782,7 +3104,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmInvestMoreResult]:
         """Invest more in a product of an investment plan.
 
         POST /v5/earn/pwm/investment-plan/invest-more (signed, repeated only if nothing was sent)
@@ -2796,6 +3118,13 @@ class Earn(Group):
             amount: Amount, decimal string.
             orderLinkId: Client order id; at most 36 characters.
             accountType: Wallet the call acts on; FUND by default.
+
+        Returns:
+            result: {planId, category, productId, coin, amount, status, orderLinkId, orderId}
+            typed as PwmInvestMoreResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/invest-more
         """
@@ -2818,13 +3147,20 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmGetNewPlanDetailResult]:
         """An investment plan that waits for your subscription.
 
         GET /v5/earn/pwm/investment-plan/new-plan (signed, always safe to repeat)
 
         Args:
             planId: Investment plan id.
+
+        Returns:
+            result: {planId, planName, planType, status, source, totalConfiguredAmountUsd, products:
+                {multiCoinsEarning: {configuredAmountUsd, items: [{…}]}, fixedYield:
+                {configuredAmountUsd, items: [{…}]}, equityFunds: {configuredAmountUsd, items:
+                [{…}]}, onchainEarn: {configuredAmountUsd, items: [{…}]}}, createdTime}
+            typed as PwmGetNewPlanDetailResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/new-plan
         """
@@ -2840,15 +3176,15 @@ class Earn(Group):
         category: PlanProduct | None = None,
         type: Literal["Subscribe", "Redeem"] | None = None,
         status: Literal["Completed", "Pending", "Failed"] | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         orderLinkId: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmListOrderResult]:
         """Orders of an investment plan.
 
         GET /v5/earn/pwm/investment-plan/order (signed, always safe to repeat)
@@ -2864,6 +3200,11 @@ class Earn(Group):
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
             orderLinkId: Client order id; at most 36 characters.
+
+        Returns:
+            result: {list: [{orderId, planId, type, accountType, coin, amount, category, productId,
+                status, orderTime}], nextPageCursor}
+            typed as PwmListOrderResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/order
         """
@@ -2895,7 +3236,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmRedeemResult]:
         """Redeem from a product of an investment plan.
 
         POST /v5/earn/pwm/investment-plan/redeem (signed, repeated only if nothing was sent)
@@ -2910,6 +3251,14 @@ class Earn(Group):
             shares: Shares to redeem.
             amount: Amount, decimal string.
             positionId: Position id.
+
+        Returns:
+            result: {orderId, planId, category, productId, shares, amount, estimatedAmount, coin,
+                status, orderLinkId}
+            typed as PwmRedeemResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/redeem
         """
@@ -2935,7 +3284,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmSubscribeResult]:
         """Subscribe to an investment plan.
 
         POST /v5/earn/pwm/investment-plan/subscribe (signed, repeated only if nothing was sent)
@@ -2946,6 +3295,13 @@ class Earn(Group):
             planId: Investment plan id.
             orderLinkId: Client order id; at most 36 characters.
             accountType: Wallet the call acts on; FUND by default.
+
+        Returns:
+            result: {planId, status, orderLinkId}
+            typed as PwmSubscribeResult in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/investment-plan/subscribe
         """
@@ -2962,7 +3318,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PwmQueryFundTransferResultResult]:
         """State of a transfer between the accounts of a fund.
 
         GET /v5/earn/pwm/query-fund-transfer-result (signed, always safe to repeat)
@@ -2970,6 +3326,10 @@ class Earn(Group):
         Args:
             transferId: Transfer UUID made by the client.
             fromUserId: Source UID.
+
+        Returns:
+            result: {transferId, status, fromUserId, toUserId, amount, coin}
+            typed as PwmQueryFundTransferResultResult in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/pwm/query-fund-transfer-result
         """
@@ -2987,7 +3347,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RwaNavChart]:
         """Net asset value of a tokenised real-world product over time.
 
         GET /v5/earn/rwa/nav-chart (public, always safe to repeat; 20 calls/s per IP)
@@ -2996,6 +3356,10 @@ class Earn(Group):
             productId: Product id.
             startTime: Start of time window (unix seconds).
             endTime: End of time window (unix seconds).
+
+        Returns:
+            result: {productId, list: [{date, nav}]}
+            typed as RwaNavChart in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/rwa/nav-chart
         """
@@ -3018,7 +3382,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RwaOrderList]:
         """Your orders of tokenised real-world products.
 
         GET /v5/earn/rwa/order (signed, always safe to repeat; 10 calls/s)
@@ -3032,6 +3396,12 @@ class Earn(Group):
             endTime: End of time window (unix seconds).
             limit: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{orderId, orderLinkId, orderType, productId, coin, stakeAmount,
+                redeemShares, status, accountType, createdTime, updatedTime, settledShares,
+                settledAmount}], nextPageCursor}
+            typed as RwaOrderList in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/rwa/order
         """
@@ -3062,7 +3432,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Stake into or redeem from a tokenised real-world product.
 
         POST /v5/earn/rwa/place-order (signed, repeated only if nothing was sent; 5 calls/s)
@@ -3077,6 +3447,13 @@ class Earn(Group):
             stakeAmount: Amount to stake, decimal string.
             redeemShares: Shares to redeem, decimal string.
             accountType: Wallet the call acts on; one of FUND, UNIFIED, FUND by default.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/rwa/place-order
         """
@@ -3099,10 +3476,15 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RwaPositionList]:
         """Your positions in tokenised real-world products.
 
         GET /v5/earn/rwa/position (signed, always safe to repeat; 10 calls/s)
+
+        Returns:
+            result: {list: [{productId, coin, assetSymbol, effectiveShare, processingStakeAmount,
+                processingRedeemShare, bonusEarned, nav, holdAmount, duration}]}
+            typed as RwaPositionList in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/rwa/position
         """
@@ -3117,7 +3499,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RwaProductList]:
         """Tokenised real-world products.
 
         GET /v5/earn/rwa/product (signed if there are keys, always safe to repeat; 20 calls/s per
@@ -3125,6 +3507,13 @@ class Earn(Group):
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {list: [{productId, coin, assetSymbol, manager, baseApr, bonusApr, savingType,
+                duration, nav, minStakeAmount, maxStakeAmount, userMaxAmount, userQuota,
+                minRedeemShare, redeemFeeRate, subscriptionFee, extLink, amountPrecision,
+                sharePrecision}]}
+            typed as RwaProductList in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/rwa/product
         """
@@ -3141,7 +3530,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TokenHistoricalApr]:
         """Past yearly yields of a yield-bearing token.
 
         GET /v5/earn/token/history-apr (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -3149,6 +3538,10 @@ class Earn(Group):
         Args:
             coin: Coin, upper case.
             range: Time range code; one of 1, 2, 3.
+
+        Returns:
+            result: {list: [{timestamp, aprE8}]}
+            typed as TokenHistoricalApr in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/byusdt/history-apr
         """
@@ -3168,7 +3561,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TokenHourlyYield]:
         """Your hourly yields of a yield-bearing token.
 
         GET /v5/earn/token/hourly-yield (signed, always safe to repeat)
@@ -3179,6 +3572,11 @@ class Earn(Group):
             endTime: End of time window (unix seconds).
             cursor: Page token from the previous response.
             limit: Rows per page; 20 by default.
+
+        Returns:
+            result: {list: [{effectiveAmount, yield, rewardType, aprE8, hourlyDate, createdTime}],
+                nextPageCursor}
+            typed as TokenHourlyYield in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/byusdt/hourly-yield
         """
@@ -3207,7 +3605,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TokenOrderList]:
         """Your orders of a yield-bearing token.
 
         GET /v5/earn/token/order (signed, always safe to repeat)
@@ -3221,6 +3619,12 @@ class Earn(Group):
             endTime: End of time window (unix seconds).
             cursor: Page token from the previous response.
             limit: Rows per page; at most 100, 20 by default.
+
+        Returns:
+            result: {list: [{orderId, orderLinkId, orderType, fromCoin, toCoin, fromAmount,
+                toAmount, serviceFee, fromAccount, toAccount, externalEventType, status,
+                createdTime}], nextPageCursor}
+            typed as TokenOrderList in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/byusdt/order
         """
@@ -3249,7 +3653,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EarnOrderIds]:
         """Mint or redeem a yield-bearing token.
 
         POST /v5/earn/token/place-order (signed, repeated only if nothing was sent)
@@ -3262,6 +3666,13 @@ class Earn(Group):
             orderType: Order action; one of Mint, Redeem.
             amount: Amount, decimal string.
             accountType: Wallet the call acts on.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as EarnOrderIds in bybit_sync.api.answers.earn
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/byusdt/place-order
         """
@@ -3283,13 +3694,18 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TokenPosition]:
         """Your holding of a yield-bearing token.
 
         GET /v5/earn/token/position (signed, always safe to repeat)
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {totalAmount, totalYield, yesterdayYield, aprE8, bonusAprE8, bonusMaxAmount,
+                hasQuota}
+            typed as TokenPosition in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/byusdt/position
         """
@@ -3305,13 +3721,19 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TokenProduct]:
         """Terms of a yield-bearing token.
 
         GET /v5/earn/token/product (signed if there are keys, always safe to repeat)
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {productId, coin, mintFeeRateE8, redeemFeeRateE8, minInvestment, userHolding,
+                leftQuota, canMint, savingsBalance, aprE8, bonusAprE8, bonusMaxAmount,
+                baseCoinPrecision, tokenPrecision}
+            typed as TokenProduct in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/byusdt/product
         """
@@ -3331,7 +3753,7 @@ class Earn(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TokenDailyYield]:
         """Your daily yields of a yield-bearing token.
 
         GET /v5/earn/token/yield (signed, always safe to repeat)
@@ -3342,6 +3764,10 @@ class Earn(Group):
             endTime: End of time window (unix seconds).
             cursor: Page token from the previous response.
             limit: Rows per page; 5 by default.
+
+        Returns:
+            result: {list: [{yield, bonusYield, status, createdTime}], nextPageCursor}
+            typed as TokenDailyYield in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/byusdt/yield
         """
@@ -3361,14 +3787,14 @@ class Earn(Group):
         *,
         category: Literal["FlexibleSaving", "OnChain"],
         productId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.YieldAnswer]:
         """Your yields of flexible and on-chain earn.
 
         GET /v5/earn/yield (signed, always safe to repeat)
@@ -3381,6 +3807,11 @@ class Earn(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextPageCursor, yield: [{productId, coin, id, amount, yieldType,
+                distributionMode, effectiveStakingAmount, orderId, status, createdAt}]}
+            typed as YieldAnswer in bybit_sync.api.answers.earn
 
         https://bybit-exchange.github.io/docs/v5/finance/earn/easy-onchain/yield-history
         """

@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import fiat as answers
+
 GET_FIAT_BALANCE = Endpoint(
     "fiat",
     "get_fiat_balance",
@@ -43,7 +45,7 @@ GET_FIAT_CONVERT_HISTORY = Endpoint(
     limit=Limit(1000.0),
     params=(
         Param("index", "integer"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(None, 100)),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
     ),
@@ -82,8 +84,8 @@ CONFIRM_A_QUOTE_FIAT_CONVERT = Endpoint(
     params=(
         Param("quoteTxId", "string", required=True),
         Param("subUserId", "string", required=True),
-        Param("webhookUrl", "string"),
-        Param("MerchantRequestId", "string"),
+        Param("webhookUrl", "string", longest=256),
+        Param("MerchantRequestId", "string", longest=36),
     ),
 )
 GET_FIAT_CONVERT_STATUS = Endpoint(
@@ -120,13 +122,17 @@ class Fiat(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.FiatBalance]]:
         """Fiat balances.
 
         GET /v5/fiat/balance-query (signed, always safe to repeat; 1000 calls/s)
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: [{totalBalance, balance, frozenBalance, currency}]
+            typed as FiatBalance in bybit_sync.api.answers.fiat
 
         https://bybit-exchange.github.io/docs/v5/asset/fiat-convert/balance-query
         """
@@ -142,13 +148,19 @@ class Fiat(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FiatTradingPairList]:
         """Coins and fiat currencies that may be exchanged.
 
         GET /v5/fiat/query-coin-list (signed, always safe to repeat; 1000 calls/s)
 
         Args:
             side: Buy or sell crypto; one of 0, 1.
+
+        Returns:
+            result: {fiats: [{coin, fullName, icon, iconNight, precision, disable,
+                singleFromMinLimit, singleFromMaxLimit}], cryptos: [{coin, fullName, icon,
+                iconNight, precision, disable, singleFromMinLimit, singleFromMaxLimit}]}
+            typed as FiatTradingPairList in bybit_sync.api.answers.fiat
 
         https://bybit-exchange.github.io/docs/v5/asset/fiat-convert/query-coin-list
         """
@@ -164,12 +176,12 @@ class Fiat(Group):
         *,
         index: int | None = None,
         limit: int | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.FiatConversion]]:
         """Past exchanges between fiat and crypto.
 
         GET /v5/fiat/query-trade-history (signed, always safe to repeat; 1000 calls/s)
@@ -179,6 +191,11 @@ class Fiat(Group):
             limit: Rows per page; at most 100, 20 by default.
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
+
+        Returns:
+            result: [{tradeNo, status, quoteTxId, exchangeRate, fromCoin, fromCoinType, toCoin,
+                toCoinType, fromAmount, toAmount, createdAt, subUserId, quoteTaxId}]
+            typed as FiatConversion in bybit_sync.api.answers.fiat
 
         https://bybit-exchange.github.io/docs/v5/asset/fiat-convert/query-trade-history
         """
@@ -201,7 +218,7 @@ class Fiat(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RequestAQuoteFiatConvertResult]:
         """Ask for a price at which fiat and crypto are exchanged.
 
         POST /v5/fiat/quote-apply (signed, always safe to repeat; 1000 calls/s)
@@ -213,6 +230,11 @@ class Fiat(Group):
             toCoinType: Type of the coin bought; one of fiat, crypto.
             requestAmount: Amount sold, decimal string.
             requestCoinType: Type of the request coin; one of fiat, crypto, fiat by default.
+
+        Returns:
+            result: {quoteTxId, exchangeRate, fromCoin, fromCoinType, toCoin, toCoinType,
+                fromAmount, toAmount, expiredTime, quoteTaxId, expireTime}
+            typed as RequestAQuoteFiatConvertResult in bybit_sync.api.answers.fiat
 
         https://bybit-exchange.github.io/docs/v5/asset/fiat-convert/quote-apply
         """
@@ -237,13 +259,18 @@ class Fiat(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FiatReferencePrice]:
         """Reference buy and sell prices of a fiat pair.
 
         GET /v5/fiat/reference-price (signed, always safe to repeat; 1000 calls/s)
 
         Args:
             symbol: Instrument name, upper case.
+
+        Returns:
+            result: {symbol, fiat, crypto, timestamp, buys: [{unitPrice, paymentMethod}], sells:
+                [{unitPrice, paymentMethod}]}
+            typed as FiatReferencePrice in bybit_sync.api.answers.fiat
 
         https://bybit-exchange.github.io/docs/v5/asset/fiat-convert/reference-price
         """
@@ -262,7 +289,7 @@ class Fiat(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ConfirmAQuoteFiatConvertResult]:
         """Exchange fiat and crypto at the price of a quote.
 
         POST /v5/fiat/trade-execute (signed, repeated only if nothing was sent; 100 calls/s)
@@ -274,6 +301,13 @@ class Fiat(Group):
             subUserId: Sub user id.
             webhookUrl: URL called when the order ends; at most 256 characters.
             MerchantRequestId: Caller's own request id; at most 36 characters.
+
+        Returns:
+            result: {tradeNo, merchantRequestId}
+            typed as ConfirmAQuoteFiatConvertResult in bybit_sync.api.answers.fiat
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/asset/fiat-convert/confirm-quote
         """
@@ -297,7 +331,7 @@ class Fiat(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FiatConversion]:
         """State of one exchange between fiat and crypto.
 
         GET /v5/fiat/trade-query (signed, always safe to repeat; 1000 calls/s)
@@ -305,6 +339,11 @@ class Fiat(Group):
         Args:
             tradeNo: Trade number.
             merchantRequestId: Caller's own request id.
+
+        Returns:
+            result: {tradeNo, status, quoteTxId, exchangeRate, fromCoin, fromCoinType, toCoin,
+                toCoinType, fromAmount, toAmount, createdAt, subUserId, quoteTaxId}
+            typed as FiatConversion in bybit_sync.api.answers.fiat
 
         https://bybit-exchange.github.io/docs/v5/asset/fiat-convert/query-trade
         """

@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import institution as answers
+
 GET_INSTITUTION_IP_CHANGELOG = Endpoint(
     "institution",
     "get_institution_ip_changelog",
@@ -24,7 +26,7 @@ GET_INSTITUTION_IP_CHANGELOG = Endpoint(
     params=(
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -48,14 +50,14 @@ class Institution(Group):
     def get_institution_ip_changelog(
         self,
         *,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.InstitutionIpChangelog]:
         """Changes of the institution's IP whitelist.
 
         GET /v5/ins/ip/changelog (signed, always safe to repeat)
@@ -65,6 +67,11 @@ class Institution(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{operationType, ipAddress, domainType, changeReason, createdAt}],
+                nextPageCursor}
+            typed as InstitutionIpChangelog in bybit_sync.api.answers.institution
 
         https://bybit-exchange.github.io/docs/v5/institution/ip-changelog
         """
@@ -79,10 +86,14 @@ class Institution(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.InstitutionWhitelistIp]]:
         """The institution's IP whitelist.
 
         GET /v5/ins/whitelist/ip (signed, always safe to repeat)
+
+        Returns:
+            result: [{name, endpointDomain, ipList: [str]}]
+            typed as InstitutionWhitelistIp in bybit_sync.api.answers.institution
 
         https://bybit-exchange.github.io/docs/v5/institution/whitelist-ip
         """

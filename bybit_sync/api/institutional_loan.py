@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import institutional_loan as answers
+
 BIND_OR_UNBIND_UID = Endpoint(
     "institutional_loan",
     "bind_or_unbind_uid",
@@ -56,7 +58,7 @@ GET_LOAN_ORDERS = Endpoint(
         Param("orderId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
     ),
 )
 GET_LTV = Endpoint(
@@ -84,7 +86,11 @@ GET_REPAYMENT_INFO = Endpoint(
     "/v5/ins-loan/repaid-history",
     repeat="always",
     limit=Limit(20.0),
-    params=(Param("startTime", "time_ms"), Param("endTime", "time_ms"), Param("limit", "integer")),
+    params=(
+        Param("startTime", "time_ms"),
+        Param("endTime", "time_ms"),
+        Param("limit", "integer", bounds=(1, 100)),
+    ),
 )
 REPAY_LOAN = Endpoint(
     "institutional_loan",
@@ -140,7 +146,7 @@ class InstitutionalLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BindOrUnbindUidResult]:
         """Bind a UID to the loan's risk unit, or unbind it.
 
         POST /v5/ins-loan/association-uid (signed, repeated only if nothing was sent; 1 call/s)
@@ -148,6 +154,13 @@ class InstitutionalLoan(Group):
         Args:
             uid: UID to bind or unbind.
             operate: Bind or unbind; one of 0, 1.
+
+        Returns:
+            result: {uid, operate}
+            typed as BindOrUnbindUidResult in bybit_sync.api.answers.institutional_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/otc/bind-uid
         """
@@ -163,13 +176,18 @@ class InstitutionalLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CoinDeltaAmount]:
         """Net amounts per coin that the loan's limits count.
 
         GET /v5/ins-loan/coin-delta-amount (signed, always safe to repeat)
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {riskUnitDeltaAmount, riskUnitDeltaAvailableAmount, list: [{coin, coinDeltaSize,
+                coinDeltaAvailableAmount, coinDeltaAmount}]}
+            typed as CoinDeltaAmount in bybit_sync.api.answers.institutional_loan
 
         https://bybit-exchange.github.io/docs/v5/otc/coin-delta-amount
         """
@@ -185,13 +203,17 @@ class InstitutionalLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MarginCoinInfo]:
         """Collateral coins of institutional loans, with their ratios.
 
         GET /v5/ins-loan/ensure-tokens-convert (public, always safe to repeat; 100 calls/s)
 
         Args:
             productId: Product id.
+
+        Returns:
+            result: {marginToken: [{productId, tokenInfo: [{token, convertRatioList: [{…}]}]}]}
+            typed as MarginCoinInfo in bybit_sync.api.answers.institutional_loan
 
         https://bybit-exchange.github.io/docs/v5/otc/margin-coin-convert-info
         """
@@ -204,13 +226,13 @@ class InstitutionalLoan(Group):
         self,
         *,
         orderId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LoanOrders]:
         """Institutional loan orders.
 
         GET /v5/ins-loan/loan-order (signed, always safe to repeat; 20 calls/s)
@@ -220,6 +242,12 @@ class InstitutionalLoan(Group):
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 10 by default.
+
+        Returns:
+            result: {loanInfo: [{orderId, orderProductId, parentUid, loanTime, loanCoin, loanAmount,
+                unpaidAmount, unpaidInterest, repaidAmount, repaidInterest, interestRate, status,
+                leverage, supportSpot, supportContract, withdrawLine, … 28 more}]}
+            typed as LoanOrders in bybit_sync.api.answers.institutional_loan
 
         https://bybit-exchange.github.io/docs/v5/otc/loan-info
         """
@@ -234,10 +262,16 @@ class InstitutionalLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Ltv]:
         """Loan-to-value ratio of the institutional loans.
 
         GET /v5/ins-loan/ltv-convert (signed, always safe to repeat; 20 calls/s)
+
+        Returns:
+            result: {ltvInfo: [{ltv, rst, parentUid, subAccountUids: [str], unpaidAmount,
+                unpaidInfo: [{token, unpaidQty, unpaidInterest}], balance, balanceInfo: [{token,
+                price, qty, convertedAmount}], liqStatus}], liqStatus}
+            typed as Ltv in bybit_sync.api.answers.institutional_loan
 
         https://bybit-exchange.github.io/docs/v5/otc/ltv-convert
         """
@@ -252,13 +286,20 @@ class InstitutionalLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ProductInfo]:
         """Institutional loan products.
 
         GET /v5/ins-loan/product-infos (public, always safe to repeat; 100 calls/s)
 
         Args:
             productId: Product id.
+
+        Returns:
+            result: {marginProductInfo: [{productId, leverage, supportSpot, supportContract,
+                supportMarginTrading, deferredLiquidationLine, deferredLiquidationTime,
+                withdrawLine, transferLine, spotBuyLine, spotSellLine, contractOpenLine,
+                liquidationLine, stopLiquidationLine, contractLeverage, transferRatio, … 16 more}]}
+            typed as ProductInfo in bybit_sync.api.answers.institutional_loan
 
         https://bybit-exchange.github.io/docs/v5/otc/margin-product-info
         """
@@ -270,13 +311,13 @@ class InstitutionalLoan(Group):
     def get_repayment_info(
         self,
         *,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepaymentInfo]:
         """Past repayments of institutional loans.
 
         GET /v5/ins-loan/repaid-history (signed, always safe to repeat; 20 calls/s)
@@ -285,6 +326,11 @@ class InstitutionalLoan(Group):
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 100 by default.
+
+        Returns:
+            result: {repayInfo: [{repayOrderId, repaidTime, token, quantity, interest, businessType,
+                status}]}
+            typed as RepaymentInfo in bybit_sync.api.answers.institutional_loan
 
         https://bybit-exchange.github.io/docs/v5/otc/repay-info
         """
@@ -301,7 +347,7 @@ class InstitutionalLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepayLoanResult]:
         """Repay an institutional loan.
 
         POST /v5/ins-loan/repay-loan (signed, repeated only if nothing was sent; 1 call/s)
@@ -309,6 +355,13 @@ class InstitutionalLoan(Group):
         Args:
             token: Coin.
             quantity: Amount to repay.
+
+        Returns:
+            result: {repayOrderStatus}
+            typed as RepayLoanResult in bybit_sync.api.answers.institutional_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/otc/repay
         """
@@ -324,7 +377,7 @@ class InstitutionalLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MarginCoinInfoLegacy]:
         """Collateral coins of institutional loans, old version.
 
         GET /v5/ins-loan/ensure-tokens (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -333,6 +386,11 @@ class InstitutionalLoan(Group):
 
         Args:
             productId: Product id.
+
+        Returns:
+            result: {marginToken: [{productId, spotToken: [{token, convertRatio}], contractToken:
+                [{token, convertRatio}]}]}
+            typed as MarginCoinInfoLegacy in bybit_sync.api.answers.institutional_loan
 
         https://bybit-exchange.github.io/docs/v5/abandon/margin-coin-info
         """
@@ -347,12 +405,18 @@ class InstitutionalLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LtvLegacy]:
         """Loan-to-value ratio of the institutional loans, old version.
 
         GET /v5/ins-loan/ltv (signed, always safe to repeat)
 
         Deprecated: docs list it under abandoned endpoints.
+
+        Returns:
+            result: {ltvInfo: [{ltv, parentUid, subAccountUids: [str], unpaidAmount, unpaidInfo:
+                [{token, unpaidQty, unpaidInterest}], balance, spotBalanceInfo: [{token, price,
+                qty}], contractInfo: [{token, price, qty}]}]}
+            typed as LtvLegacy in bybit_sync.api.answers.institutional_loan
 
         https://bybit-exchange.github.io/docs/v5/abandon/ltv
         """

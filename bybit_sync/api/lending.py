@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import lending as answers
+
 GET_LENDING_ACCOUNT_INFO = Endpoint(
     "lending",
     "get_lending_account_info",
@@ -35,7 +37,7 @@ GET_LENDING_ORDER_RECORDS = Endpoint(
         Param("orderId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 500)),
         Param("orderType", "string", allowed=("1", "2", "3")),
     ),
 )
@@ -102,7 +104,7 @@ class Lending(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LendingAccountInfo]:
         """Lending account balance of a coin.
 
         GET /v5/lending/account (signed, always safe to repeat)
@@ -111,6 +113,10 @@ class Lending(Group):
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {coin, principalInterest, principalQty, principalTotal, quantity}
+            typed as LendingAccountInfo in bybit_sync.api.answers.lending
 
         https://bybit-exchange.github.io/docs/v5/abandon/account-info
         """
@@ -124,14 +130,14 @@ class Lending(Group):
         *,
         coin: str | None = None,
         orderId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         orderType: Literal["1", "2", "3"] | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LendingOrderRecords]:
         """Past lending deposits, redemptions and proceeds.
 
         GET /v5/lending/history-order (signed, always safe to repeat)
@@ -145,6 +151,11 @@ class Lending(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 500, 50 by default.
             orderType: Deposit, redemption or proceeds; one of 1, 2, 3.
+
+        Returns:
+            result: {list: [{coin, createdTime, orderId, quantity, serialNo, status, updatedTime,
+                orderType}]}
+            typed as LendingOrderRecords in bybit_sync.api.answers.lending
 
         https://bybit-exchange.github.io/docs/v5/abandon/order-record
         """
@@ -167,7 +178,7 @@ class Lending(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LendingCoinInfo]:
         """Coins that may be lent.
 
         GET /v5/lending/info (signed, always safe to repeat)
@@ -176,6 +187,11 @@ class Lending(Group):
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {list: [{coin, maxRedeemQty, minPurchaseQty, precision, rate, loanToPoolRatio,
+                actualApy}]}
+            typed as LendingCoinInfo in bybit_sync.api.answers.lending
 
         https://bybit-exchange.github.io/docs/v5/abandon/coin-info
         """
@@ -193,7 +209,7 @@ class Lending(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.DepositFundsResult]:
         """Deposit a coin for lending.
 
         POST /v5/lending/purchase (signed, repeated only if nothing was sent)
@@ -205,6 +221,13 @@ class Lending(Group):
             coin: Coin, upper case.
             quantity: Quantity, decimal string.
             serialNo: Client serial number.
+
+        Returns:
+            result: {coin, createdTime, orderId, quantity, serialNo, status, updatedTime}
+            typed as DepositFundsResult in bybit_sync.api.answers.lending
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/abandon/deposit
         """
@@ -222,7 +245,7 @@ class Lending(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RedeemFundsResult]:
         """Redeem a coin from lending.
 
         POST /v5/lending/redeem (signed, repeated only if nothing was sent)
@@ -234,6 +257,13 @@ class Lending(Group):
             coin: Coin, upper case.
             quantity: Quantity, decimal string.
             serialNo: Client serial number.
+
+        Returns:
+            result: {coin, createdTime, orderId, principalQty, serialNo, status, updatedTime}
+            typed as RedeemFundsResult in bybit_sync.api.answers.lending
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/abandon/redeem
         """
@@ -251,7 +281,7 @@ class Lending(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CancelRedeemResult]:
         """Cancel a redemption from lending.
 
         POST /v5/lending/redeem-cancel (signed, repeated only if nothing was sent)
@@ -262,6 +292,13 @@ class Lending(Group):
             coin: Coin, upper case.
             orderId: Exchange order id.
             serialNo: Client serial number.
+
+        Returns:
+            result: {orderId, serialNo, updatedTime}
+            typed as CancelRedeemResult in bybit_sync.api.answers.lending
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/abandon/cancel-redeem
         """

@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import leveraged_token as answers
+
 GET_LEVERAGED_TOKEN_INFO = Endpoint(
     "leveraged_token",
     "get_leveraged_token_info",
@@ -37,7 +39,7 @@ GET_PURCHASE_REDEMPTION_RECORDS = Endpoint(
         Param("orderId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 500)),
         Param("ltOrderType", "integer", allowed=(1, 2)),
         Param("serialNo", "string"),
     ),
@@ -99,7 +101,7 @@ class LeveragedToken(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LeveragedTokenInfo]:
         """Leveraged tokens: fees, limits, state.
 
         GET /v5/spot-lever-token/info (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -108,6 +110,12 @@ class LeveragedToken(Group):
 
         Args:
             ltCoin: Leveraged token such as BTC3L.
+
+        Returns:
+            result: {list: [{ltCoin, ltName, maxPurchase, minPurchase, maxPurchaseDaily, maxRedeem,
+                minRedeem, maxRedeemDaily, purchaseFeeRate, redeemFeeRate, ltStatus, fundFee,
+                fundFeeTime, manageFeeRate, manageFeeTime, value, netValue, total}]}
+            typed as LeveragedTokenInfo in bybit_sync.api.answers.leveraged_token
 
         https://bybit-exchange.github.io/docs/v5/lt/leverage-token-info
         """
@@ -121,15 +129,15 @@ class LeveragedToken(Group):
         *,
         ltCoin: str | None = None,
         orderId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         ltOrderType: Literal[1, 2] | None = None,
         serialNo: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PurchaseRedemptionRecords]:
         """Past purchases and redemptions of leveraged tokens.
 
         GET /v5/spot-lever-token/order-record (signed, always safe to repeat)
@@ -144,6 +152,11 @@ class LeveragedToken(Group):
             limit: Rows per page; 1 to 500, 100 by default.
             ltOrderType: Purchase or redemption; one of 1, 2.
             serialNo: Client serial number.
+
+        Returns:
+            result: {list: [{ltCoin, orderId, ltOrderType, orderTime, updateTime, ltOrderStatus,
+                fee, amount, value, valueCoin, serialNo}]}
+            typed as PurchaseRedemptionRecords in bybit_sync.api.answers.leveraged_token
 
         https://bybit-exchange.github.io/docs/v5/lt/order-record
         """
@@ -169,7 +182,7 @@ class LeveragedToken(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PurchaseLeveragedTokenResult]:
         """Buy a leveraged token.
 
         POST /v5/spot-lever-token/purchase (signed, repeated only if nothing was sent)
@@ -181,6 +194,14 @@ class LeveragedToken(Group):
             ltCoin: Leveraged token such as BTC3L.
             ltAmount: Amount to buy.
             serialNo: Client serial number.
+
+        Returns:
+            result: {ltCoin, ltOrderStatus, execQty, execAmt, amount, purchaseId, serialNo,
+                valueCoin}
+            typed as PurchaseLeveragedTokenResult in bybit_sync.api.answers.leveraged_token
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/lt/purchase
         """
@@ -198,7 +219,7 @@ class LeveragedToken(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RedeemLeveragedTokenResult]:
         """Redeem a leveraged token.
 
         POST /v5/spot-lever-token/redeem (signed, repeated only if nothing was sent)
@@ -210,6 +231,14 @@ class LeveragedToken(Group):
             ltCoin: Leveraged token such as BTC3L.
             quantity: Tokens to redeem.
             serialNo: Client serial number.
+
+        Returns:
+            result: {ltCoin, ltOrderStatus, quantity, execQty, execAmt, redeemId, serialNo,
+                valueCoin}
+            typed as RedeemLeveragedTokenResult in bybit_sync.api.answers.leveraged_token
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/lt/redeem
         """
@@ -225,7 +254,7 @@ class LeveragedToken(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LeveragedTokenMarket]:
         """Net asset value and basket of a leveraged token.
 
         GET /v5/spot-lever-token/reference (public, always safe to repeat; 120 calls/s per IP,
@@ -235,6 +264,10 @@ class LeveragedToken(Group):
 
         Args:
             ltCoin: Leveraged token such as BTC3L.
+
+        Returns:
+            result: {ltCoin, nav, navTime, circulation, basket, leverage}
+            typed as LeveragedTokenMarket in bybit_sync.api.answers.leveraged_token
 
         https://bybit-exchange.github.io/docs/v5/lt/leverage-token-reference
         """

@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import market as answers
+
 Interval = Literal["1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D", "W", "M"]
 SymbolType = Literal["innovation", "adventure", "xstocks", "commodity", "stock", "forex"]
 
@@ -37,7 +39,7 @@ GET_LONG_SHORT_RATIO = Endpoint(
         ),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 500)),
         Param("cursor", "string"),
     ),
 )
@@ -64,7 +66,7 @@ GET_OPTION_DELIVERY_PRICE = Endpoint(
         Param("symbol", "string"),
         Param("baseCoin", "string"),
         Param("settleCoin", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 200)),
         Param("cursor", "string"),
     ),
 )
@@ -107,7 +109,7 @@ GET_FUNDING_RATE_HISTORY = Endpoint(
         Param("symbol", "string", required=True),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 200)),
     ),
 )
 GET_HISTORICAL_VOLATILITY = Endpoint(
@@ -151,7 +153,7 @@ GET_INDEX_PRICE_KLINE = Endpoint(
         Param("interval", "string", required=True, allowed=get_args(Interval)),
         Param("start", "time_ms"),
         Param("end", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
     ),
 )
 GET_INSTRUMENTS_INFO = Endpoint(
@@ -168,7 +170,7 @@ GET_INSTRUMENTS_INFO = Endpoint(
         Param("symbolType", "string", allowed=get_args(SymbolType)),
         Param("status", "string", allowed=("PreLaunch", "Trading", "Delivering", "Closed")),
         Param("baseCoin", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
         Param("cursor", "string"),
     ),
 )
@@ -196,7 +198,7 @@ GET_KLINE = Endpoint(
         Param("interval", "string", required=True, allowed=get_args(Interval)),
         Param("start", "time_ms"),
         Param("end", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
     ),
 )
 GET_MARK_PRICE_KLINE = Endpoint(
@@ -213,7 +215,7 @@ GET_MARK_PRICE_KLINE = Endpoint(
         Param("interval", "string", required=True, allowed=get_args(Interval)),
         Param("start", "time_ms"),
         Param("end", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
     ),
 )
 GET_NEW_DELIVERY_PRICE = Endpoint(
@@ -249,7 +251,7 @@ GET_OPEN_INTEREST = Endpoint(
         ),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 200)),
         Param("cursor", "string"),
     ),
 )
@@ -264,7 +266,7 @@ GET_ORDERBOOK = Endpoint(
     params=(
         Param("category", "string", required=True, allowed=("spot", "linear", "inverse", "option")),
         Param("symbol", "string", required=True),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
     ),
 )
 GET_PREMIUM_INDEX_PRICE_KLINE = Endpoint(
@@ -281,7 +283,7 @@ GET_PREMIUM_INDEX_PRICE_KLINE = Endpoint(
         Param("interval", "string", required=True, allowed=get_args(Interval)),
         Param("start", "time_ms"),
         Param("end", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
     ),
 )
 GET_PRICE_LIMIT = Endpoint(
@@ -310,7 +312,7 @@ GET_PUBLIC_TRADE_HISTORY = Endpoint(
         Param("symbol", "string"),
         Param("baseCoin", "string"),
         Param("optionType", "string", allowed=("Call", "Put")),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 1000)),
     ),
 )
 GET_RISK_LIMIT = Endpoint(
@@ -338,7 +340,7 @@ GET_RPI_ORDERBOOK = Endpoint(
     params=(
         Param("category", "string", allowed=("spot", "linear", "inverse")),
         Param("symbol", "string", required=True),
-        Param("limit", "integer", required=True),
+        Param("limit", "integer", required=True, bounds=(1, 50)),
     ),
 )
 GET_TICKERS = Endpoint(
@@ -405,14 +407,14 @@ class Market(Group):
         category: Literal["linear", "inverse"],
         symbol: str,
         period: Literal["5min", "15min", "30min", "1h", "4h", "1d"],
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LongShortRatios]:
         """Share of accounts that are long and short, per sampling period.
 
         GET /v5/market/account-ratio (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -427,6 +429,10 @@ class Market(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 500, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{symbol, buyRatio, sellRatio, timestamp}], nextPageCursor}
+            typed as LongShortRatios in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/long-short-ratio
         """
@@ -450,7 +456,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdlAlerts]:
         """Insurance pool figures and thresholds that announce auto-deleveraging.
 
         GET /v5/market/adlAlert (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -459,6 +465,11 @@ class Market(Group):
 
         Args:
             symbol: Instrument name, upper case.
+
+        Returns:
+            result: {updateTime, list: [{coin, symbol, balance, maxBalance, insurancePnlRatio,
+                pnlRatio, adlTriggerThreshold, adlStopRatio}], updatedTime}
+            typed as AdlAlerts in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/adl-alert
         """
@@ -479,7 +490,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.DeliveryPrices]:
         """Delivery prices of expired options and futures.
 
         GET /v5/market/delivery-price (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -493,6 +504,10 @@ class Market(Group):
             settleCoin: Settle coin, upper case; USDC by default.
             limit: Rows per page; 1 to 200, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{symbol, deliveryPrice, deliveryTime}], nextPageCursor}
+            typed as DeliveryPrices in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/delivery-price
         """
@@ -516,7 +531,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FeeGroups]:
         """Fee groups with their symbols, weights and rates.
 
         GET /v5/market/fee-group-info (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -526,6 +541,11 @@ class Market(Group):
         Args:
             productType: Product type; contract.
             groupId: Fee group id; one of 1, 2, 3, 4, 5, 6, 7, 8, 9.
+
+        Returns:
+            result: {list: [{groupName, weightingFactor, symbolsNumbers, symbols: [str], feeRates:
+                {pro: [{…}], marketMaker: [{…}]}, updateTime}]}
+            typed as FeeGroups in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/fee-group-info
         """
@@ -542,7 +562,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Orderbook]:
         """The whole order book of a symbol, up to 10,000 levels a side.
 
         GET /v5/market/full_orderbook (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -552,6 +572,10 @@ class Market(Group):
         Args:
             category: Product line; one of spot, linear, inverse.
             symbol: Instrument name, upper case.
+
+        Returns:
+            result: {s, b: [[price, size]], a: [[price, size]], ts, u, seq, cts}
+            typed as Orderbook in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/full-ob
         """
@@ -565,13 +589,13 @@ class Market(Group):
         *,
         category: Literal["linear", "inverse"],
         symbol: str,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FundingRates]:
         """Past funding rates of a perpetual contract, newest first.
 
         GET /v5/market/funding/history (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -585,6 +609,10 @@ class Market(Group):
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 200, 200 by default.
+
+        Returns:
+            result: {category, list: [{symbol, fundingRate, fundingRateTimestamp}]}
+            typed as FundingRates in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/history-fund-rate
         """
@@ -606,12 +634,12 @@ class Market(Group):
         baseCoin: str | None = None,
         quoteCoin: Literal["USD", "USDT"] | None = None,
         period: int | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.HistoricalVolatility]]:
         """Hourly historical volatility of an option underlying.
 
         GET /v5/market/historical-volatility (public, always safe to repeat; 120 calls/s per IP,
@@ -626,6 +654,10 @@ class Market(Group):
             period: Averaging period in days.
             startTime: Start of time window; unix milliseconds or a datetime with time zone.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
+
+        Returns:
+            result: [{period, value, time}]
+            typed as HistoricalVolatility in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/iv
         """
@@ -648,7 +680,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.IndexPriceComponents]:
         """Exchanges and weights that make up an index price.
 
         GET /v5/market/index-price-components (public, always safe to repeat; 120 calls/s per IP,
@@ -658,6 +690,11 @@ class Market(Group):
 
         Args:
             indexName: Index name such as BTCUSDT.
+
+        Returns:
+            result: {indexName, lastPrice, updateTime, components: [{exchange, spotPair,
+                equivalentPrice, multiplier, price, weight}]}
+            typed as IndexPriceComponents in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/index-components
         """
@@ -672,13 +709,13 @@ class Market(Group):
         symbol: str,
         interval: Interval,
         category: Literal["linear", "inverse"] | None = None,
-        start: datetime | int | str | None = None,
-        end: datetime | int | str | None = None,
+        start: datetime | int | None = None,
+        end: datetime | int | None = None,
         limit: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PriceKline]:
         """Index price candles, newest first; each row is an array of strings.
 
         GET /v5/market/index-price-kline (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -692,6 +729,11 @@ class Market(Group):
             start: Start of time window; unix milliseconds or a datetime with time zone.
             end: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 1000, 200 by default.
+
+        Returns:
+            result: {category, symbol, list: [[startTime, openPrice, highPrice, lowPrice,
+                closePrice]]}
+            typed as PriceKline in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/index-kline
         """
@@ -720,7 +762,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Instruments]:
         """Trading rules of instruments: tick size, lot size, leverage, status.
 
         GET /v5/market/instruments-info (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -736,6 +778,12 @@ class Market(Group):
             baseCoin: Base coin, upper case.
             limit: Rows per page; 1 to 1000, 500 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, nextPageCursor, list: [{symbol, symbolId, contractType, status,
+                baseCoin, quoteCoin, symbolType, launchTime, deliveryTime, deliveryFeeRate,
+                priceScale, leverageFilter: {minLeverage, maxLeverage, leverageStep}, … 18 more}]}
+            typed as Instruments in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/instrument
         """
@@ -759,7 +807,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.InsurancePools]:
         """Insurance pool balances per coin.
 
         GET /v5/market/insurance (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -768,6 +816,10 @@ class Market(Group):
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: {updatedTime, list: [{coin, symbols, balance, value}]}
+            typed as InsurancePools in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/insurance
         """
@@ -782,13 +834,13 @@ class Market(Group):
         symbol: str,
         interval: Interval,
         category: Literal["spot", "linear", "inverse"] | None = None,
-        start: datetime | int | str | None = None,
-        end: datetime | int | str | None = None,
+        start: datetime | int | None = None,
+        end: datetime | int | None = None,
         limit: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Kline]:
         """Candles, newest first; each row is an array of strings.
 
         GET /v5/market/kline (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -802,6 +854,11 @@ class Market(Group):
             start: Start of time window; unix milliseconds or a datetime with time zone.
             end: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 1000, 200 by default.
+
+        Returns:
+            result: {category, symbol, list: [[startTime, openPrice, highPrice, lowPrice,
+                closePrice, volume, turnover]]}
+            typed as Kline in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/kline
         """
@@ -823,13 +880,13 @@ class Market(Group):
         symbol: str,
         interval: Interval,
         category: Literal["linear", "inverse", "option"] | None = None,
-        start: datetime | int | str | None = None,
-        end: datetime | int | str | None = None,
+        start: datetime | int | None = None,
+        end: datetime | int | None = None,
         limit: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PriceKline]:
         """Mark price candles, newest first; each row is an array of strings.
 
         GET /v5/market/mark-price-kline (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -844,6 +901,11 @@ class Market(Group):
             end: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 1000, at most 1000 for linear, 1000 for inverse, 500 for
                 option, 200 by default.
+
+        Returns:
+            result: {category, symbol, list: [[startTime, openPrice, highPrice, lowPrice,
+                closePrice]]}
+            typed as PriceKline in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/mark-kline
         """
@@ -868,7 +930,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PastDeliveryPrices]:
         """Most recent delivery prices of a base coin.
 
         GET /v5/market/new-delivery-price (public, always safe to repeat; 120 calls/s per IP,
@@ -880,6 +942,10 @@ class Market(Group):
             category: Product line; option.
             baseCoin: Base coin, upper case.
             settleCoin: Settle coin, upper case; USDT by default.
+
+        Returns:
+            result: {category, list: [{deliveryPrice, deliveryTime}]}
+            typed as PastDeliveryPrices in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/new-delivery-price
         """
@@ -894,14 +960,14 @@ class Market(Group):
         category: Literal["linear", "inverse"],
         symbol: str,
         intervalTime: Literal["5min", "15min", "30min", "1h", "4h", "1d"],
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OpenInterests]:
         """Open interest per sampling interval, newest first.
 
         GET /v5/market/open-interest (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -916,6 +982,11 @@ class Market(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 200, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, symbol, list: [{openInterest, singleOpenInterest, timestamp}],
+                nextPageCursor}
+            typed as OpenInterests in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/open-interest
         """
@@ -941,7 +1012,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Orderbook]:
         """Order book: bids and asks, best first.
 
         GET /v5/market/orderbook (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -954,6 +1025,10 @@ class Market(Group):
             limit: Levels per side; 1 to 1000, at most 1000 for spot, 1000 for linear, 1000 for
                 inverse, 25 for option, by default 1 for spot, 25 for linear, 25 for inverse, 1 for
                 option.
+
+        Returns:
+            result: {s, b: [[price, size]], a: [[price, size]], ts, u, seq, cts}
+            typed as Orderbook in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/orderbook
         """
@@ -968,13 +1043,13 @@ class Market(Group):
         symbol: str,
         interval: Interval,
         category: Literal["linear"] | None = None,
-        start: datetime | int | str | None = None,
-        end: datetime | int | str | None = None,
+        start: datetime | int | None = None,
+        end: datetime | int | None = None,
         limit: int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PremiumIndexPriceKline]:
         """Premium index candles, newest first; each row is an array of strings.
 
         GET /v5/market/premium-index-price-kline (public, always safe to repeat; 120 calls/s per IP,
@@ -989,6 +1064,11 @@ class Market(Group):
             start: Start of time window; unix milliseconds or a datetime with time zone.
             end: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 1000, 200 by default.
+
+        Returns:
+            result: {category, symbol, list: [[startTime, openPrice, highPrice, lowPrice,
+                closePrice]]}
+            typed as PremiumIndexPriceKline in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/premium-index-kline
         """
@@ -1012,7 +1092,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PriceLimit]:
         """Highest buy price and lowest sell price that an order may carry now.
 
         GET /v5/market/price-limit (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -1022,6 +1102,10 @@ class Market(Group):
         Args:
             symbol: Instrument name, upper case.
             category: Product line; one of spot, linear, inverse, linear by default.
+
+        Returns:
+            result: {symbol, buyLmt, sellLmt, ts}
+            typed as PriceLimit in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/order-price-limit
         """
@@ -1041,7 +1125,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PublicTrades]:
         """Most recent public trades of a symbol.
 
         GET /v5/market/recent-trade (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -1056,6 +1140,11 @@ class Market(Group):
             limit: Rows per page; 1 to 1000, at most 60 for spot, 1000 for linear, 1000 for inverse,
                 1000 for option, by default 60 for spot, 500 for linear, 500 for inverse, 500 for
                 option.
+
+        Returns:
+            result: {category, list: [{execId, symbol, price, size, side, time, isBlockTrade,
+                isRPITrade, mP, iP, mIv, iv, seq}]}
+            typed as PublicTrades in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/recent-trade
         """
@@ -1079,7 +1168,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RiskLimits]:
         """Risk limit tiers: position value, margin rates and leverage.
 
         GET /v5/market/risk-limit (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -1090,6 +1179,11 @@ class Market(Group):
             category: Product line; one of linear, inverse.
             symbol: Instrument name, upper case.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{id, symbol, riskLimitValue, maintenanceMargin, initialMargin,
+                isLowestRisk, maxLeverage, mmDeduction}], nextPageCursor}
+            typed as RiskLimits in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/risk-limit
         """
@@ -1107,7 +1201,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RpiOrderbook]:
         """Order book that also shows retail price improvement quotes.
 
         GET /v5/market/rpi_orderbook (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -1118,6 +1212,10 @@ class Market(Group):
             symbol: Instrument name, upper case.
             limit: Levels per side; 1 to 50.
             category: Product line; one of spot, linear, inverse.
+
+        Returns:
+            result: {s, ts, u, seq, cts, b: [[price, size, rpiSize]], a: [[price, size, rpiSize]]}
+            typed as RpiOrderbook in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/rpi-orderbook
         """
@@ -1136,7 +1234,7 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Tickers]:
         """Latest price, best bid and ask, and 24-hour volume.
 
         GET /v5/market/tickers (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -1148,6 +1246,13 @@ class Market(Group):
             symbol: Instrument name, upper case.
             baseCoin: Base coin, upper case.
             expDate: Option or future expiry such as 25DEC22.
+
+        Returns:
+            result: {category, list: [{symbol, lastPrice, indexPrice, markPrice, prevPrice24h,
+                price24hPcnt, highPrice24h, lowPrice24h, prevPrice1h, openInterest,
+                openInterestValue, singleOpenInterest, singleOpenInterestValue, turnover24h,
+                volume24h, fundingRate, … 28 more}]}
+            typed as Tickers in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/tickers
         """
@@ -1162,12 +1267,16 @@ class Market(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ServerTime]:
         """Bybit's clock, in seconds and nanoseconds.
 
         GET /v5/market/time (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Demo accounts may call it.
+
+        Returns:
+            result: {timeSecond, timeNano}
+            typed as ServerTime in bybit_sync.api.answers.market
 
         https://bybit-exchange.github.io/docs/v5/market/time
         """

@@ -14,6 +14,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import misc as answers
+
 Locale = Literal[
     "de-DE",
     "en-US",
@@ -126,6 +128,12 @@ class Misc(Group):
             utaDemoApplyMoney: Coins and amounts asked for; a list of dicts that may hold coin,
                 amountStr.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/demo
         """
         if unknown:
@@ -144,7 +152,7 @@ class Misc(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Announcements]:
         """Bybit's announcements.
 
         GET /v5/announcements/index (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -157,6 +165,12 @@ class Misc(Group):
             tag: Announcement tag.
             page: Page number; 1 by default.
             limit: Rows per page; 20 by default.
+
+        Returns:
+            result: {total, list: [{title, description, type: {title, key}, tags: [str], url,
+                dateTimestamp, startDataTimestamp, endDataTimestamp, publishTime,
+                startDateTimestamp, endDateTimestamp}]}
+            typed as Announcements in bybit_sync.api.answers.misc
 
         https://bybit-exchange.github.io/docs/v5/announcement
         """
@@ -173,7 +187,7 @@ class Misc(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SystemStatus]:
         """Maintenance and incidents of Bybit's system.
 
         GET /v5/system/status (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -181,6 +195,11 @@ class Misc(Group):
         Args:
             id: Notice id.
             state: State filter; one of scheduled, ongoing, completed, canceled.
+
+        Returns:
+            result: {list: [{id, title, state, begin, end, href, serviceTypes: [int], product:
+                [int], uidSuffix: [int], maintainType, env}]}
+            typed as SystemStatus in bybit_sync.api.answers.misc
 
         https://bybit-exchange.github.io/docs/v5/system-status
         """
@@ -195,12 +214,19 @@ class Misc(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateDemoAccountResult]:
         """Make a demo trading account.
 
         POST /v5/user/create-demo-member (signed, repeated only if nothing was sent)
 
         Mainnet host only, called with a real key.
+
+        Returns:
+            result: {subMemberId}
+            typed as CreateDemoAccountResult in bybit_sync.api.answers.misc
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/demo
         """

@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import new_crypto_loan as answers
+
 VipLevel = Literal[
     "VIP0",
     "VIP1",
@@ -53,7 +55,7 @@ GET_LTV_ADJUSTMENT_HISTORY_NEW_CRYPTO_LOAN = Endpoint(
     params=(
         Param("adjustId", "string"),
         Param("collateralCurrency", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -145,7 +147,7 @@ GET_BORROWING_CONTRACT_INFO_FIXED_CRYPTO_LOAN = Endpoint(
         Param("loanId", "string"),
         Param("orderCurrency", "string"),
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -169,7 +171,7 @@ GET_BORROWING_ORDERS_FIXED_CRYPTO_LOAN = Endpoint(
         Param("orderCurrency", "string"),
         Param("state", "string", allowed=("1", "2", "3", "4")),
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -186,7 +188,7 @@ GET_BORROWING_MARKET_FIXED_CRYPTO_LOAN = Endpoint(
         Param("orderBy", "string", required=True, allowed=("apy", "term", "quantity")),
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
         Param("sort", "integer", allowed=(0, 1)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
     ),
 )
 REPAY_FIXED_CRYPTO_LOAN = Endpoint(
@@ -222,7 +224,7 @@ GET_RENEWAL_ORDERS_FIXED_CRYPTO_LOAN = Endpoint(
     params=(
         Param("orderId", "string"),
         Param("orderCurrency", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -235,7 +237,7 @@ COLLATERAL_REPAYMENT_FIXED_CRYPTO_LOAN = Endpoint(
     params=(
         Param("loanId", "string"),
         Param("loanCurrency", "string", required=True),
-        Param("collateralCoin", "string", required=True),
+        Param("collateralCoin", "string", required=True, joined=True),
         Param("amount", "decimal", required=True),
     ),
 )
@@ -249,7 +251,7 @@ GET_REPAYMENT_HISTORY_FIXED_CRYPTO_LOAN = Endpoint(
     params=(
         Param("repayId", "string"),
         Param("loanCurrency", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -279,7 +281,7 @@ GET_LENDING_CONTRACT_INFO_FIXED_CRYPTO_LOAN = Endpoint(
         Param("supplyId", "string"),
         Param("supplyCurrency", "string"),
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -306,7 +308,7 @@ GET_LENDING_ORDERS_FIXED_CRYPTO_LOAN = Endpoint(
         Param("orderCurrency", "string"),
         Param("state", "string", allowed=("1", "2", "3", "4")),
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -323,7 +325,7 @@ GET_LENDING_MARKET_FIXED_CRYPTO_LOAN = Endpoint(
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
         Param("orderBy", "string", required=True, allowed=("apy", "term", "quantity")),
         Param("sort", "integer", allowed=(0, 1)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
     ),
 )
 BORROW_FLEXIBLE_CRYPTO_LOAN = Endpoint(
@@ -352,7 +354,7 @@ GET_BORROWING_HISTORY_FLEXIBLE_CRYPTO_LOAN = Endpoint(
     params=(
         Param("orderId", "string"),
         Param("loanCurrency", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -384,7 +386,7 @@ COLLATERAL_REPAYMENT_FLEXIBLE_CRYPTO_LOAN = Endpoint(
     limit=Limit(1.0),
     params=(
         Param("loanCurrency", "string", required=True),
-        Param("collateralCoin", "string", required=True),
+        Param("collateralCoin", "string", required=True, joined=True),
         Param("amount", "decimal", required=True),
     ),
 )
@@ -398,7 +400,7 @@ GET_REPAYMENT_HISTORY_FLEXIBLE_CRYPTO_LOAN = Endpoint(
     params=(
         Param("repayId", "string"),
         Param("loanCurrency", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -450,7 +452,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdjustCollateralAmountNewResult]:
         """Add or reduce collateral of the crypto loans.
 
         POST /v5/crypto-loan-common/adjust-ltv (signed, repeated only if nothing was sent; 1 call/s)
@@ -459,6 +461,13 @@ class NewCryptoLoan(Group):
             currency: Coin, upper case.
             amount: Amount, decimal string.
             direction: Add or reduce collateral; one of 0, 1.
+
+        Returns:
+            result: {adjustId}
+            typed as AdjustCollateralAmountNewResult in bybit_sync.api.answers.new_crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/adjust-collateral
         """
@@ -477,7 +486,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LtvAdjustmentHistoryNew]:
         """Past collateral adjustments of the crypto loans.
 
         GET /v5/crypto-loan-common/adjustment-history (signed, always safe to repeat; 5 calls/s)
@@ -487,6 +496,11 @@ class NewCryptoLoan(Group):
             collateralCurrency: Collateral coin.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{collateralCurrency, amount, adjustId, adjustTime, preLTV, afterLTV,
+                direction, status}], nextPageCursor}
+            typed as LtvAdjustmentHistoryNew in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/ltv-adjust-history
         """
@@ -511,7 +525,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CollateralCoinsNew]:
         """Coins that may be pledged, with their ratios.
 
         GET /v5/crypto-loan-common/collateral-data (public, always safe to repeat; 120 calls/s per
@@ -519,6 +533,11 @@ class NewCryptoLoan(Group):
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {collateralRatioConfigList: [{collateralRatioList: [{collateralRatio, maxValue,
+                minValue}], currencies}], currencyLiquidationList: [{currency, liquidationOrder}]}
+            typed as CollateralCoinsNew in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/collateral-coin
         """
@@ -535,7 +554,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowableCoinsNew]:
         """Coins that may be borrowed.
 
         GET /v5/crypto-loan-common/loanable-data (public, always safe to repeat; 120 calls/s per IP,
@@ -545,6 +564,13 @@ class NewCryptoLoan(Group):
             vipLevel: VIP level; one of VIP0, VIP1, VIP2, VIP3, VIP4, VIP5, VIP99, PRO1, PRO2, PRO3,
                 PRO4, PRO5, PRO6.
             currency: Coin, upper case.
+
+        Returns:
+            result: {list: [{currency, fixedBorrowable, fixedBorrowingAccuracy, flexibleBorrowable,
+                flexibleBorrowingAccuracy, maxBorrowingAmount, minFixedBorrowingAmount,
+                minFlexibleBorrowingAmount, vipLevel, flexibleAnnualizedInterestRate,
+                annualizedInterestRate7D, annualizedInterestRate14D, … 4 more}]}
+            typed as BorrowableCoinsNew in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/loan-coin
         """
@@ -560,13 +586,18 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MaxAllowedCollateralReductionAmountNew]:
         """Largest collateral that may be taken back.
 
         GET /v5/crypto-loan-common/max-collateral-amount (signed, always safe to repeat; 5 calls/s)
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {maxCollateralAmount}
+            typed as MaxAllowedCollateralReductionAmountNew in
+                bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/reduce-max-collateral-amt
         """
@@ -591,7 +622,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MaxLoanAmountNew]:
         """Largest amount that may be borrowed.
 
         POST /v5/crypto-loan-common/max-loan (signed, always safe to repeat; 5 calls/s)
@@ -599,6 +630,10 @@ class NewCryptoLoan(Group):
         Args:
             currency: Coin, upper case.
             collateralList: Coins and amounts pledged; a list of dicts with amount and ccy.
+
+        Returns:
+            result: {currency, maxLoan, notionalUsd, remainingQuota}
+            typed as MaxLoanAmountNew in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/max-loan-amt
         """
@@ -613,10 +648,17 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PositionNew]:
         """Your crypto loans, collateral and loan-to-value ratio.
 
         GET /v5/crypto-loan-common/position (signed, always safe to repeat; 5 calls/s)
+
+        Returns:
+            result: {borrowList: [{fixedTotalDebt, fixedTotalDebtUSD, flexibleHourlyInterestRate,
+                flexibleTotalDebt, flexibleTotalDebtUSD, loanCurrency}], collateralList: [{amount,
+                amountUSD, currency}], ltv, supplyList: [{amount, amountUSD, currency}],
+                totalCollateral, totalDebt, totalSupply, colRes}
+            typed as PositionNew in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/crypto-loan-position
         """
@@ -637,7 +679,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CryptoLoanOrderId]:
         """Place an order to borrow at a fixed rate.
 
         POST /v5/crypto-loan-fixed/borrow (signed, repeated only if nothing was sent; 1 call/s)
@@ -651,6 +693,13 @@ class NewCryptoLoan(Group):
             repayType: Repayment behaviour at maturity; one of 1, 2, 1 by default.
             collateralList: Coins and amounts pledged; a list of dicts that may hold currency,
                 amount.
+
+        Returns:
+            result: {orderId}
+            typed as CryptoLoanOrderId in bybit_sync.api.answers.new_crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/borrow
         """
@@ -679,7 +728,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowingContractInfoFixed]:
         """Your fixed-rate borrowing contracts.
 
         GET /v5/crypto-loan-fixed/borrow-contract-info (signed, always safe to repeat; 5 calls/s)
@@ -691,6 +740,12 @@ class NewCryptoLoan(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{annualRate, autoRepay, borrowCurrency, borrowTime, interestPaid,
+                loanId, orderId, repaymentTime, residualPenaltyInterest, residualPrincipal, status,
+                term, repayType}], nextPageCursor}
+            typed as BorrowingContractInfoFixed in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/borrow-contract
         """
@@ -724,6 +779,12 @@ class NewCryptoLoan(Group):
         Args:
             orderId: Exchange order id.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/cancel-borrow
         """
         if unknown:
@@ -743,7 +804,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowingOrdersFixed]:
         """Your orders to borrow at a fixed rate.
 
         GET /v5/crypto-loan-fixed/borrow-order-info (signed, always safe to repeat; 5 calls/s)
@@ -755,6 +816,11 @@ class NewCryptoLoan(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{annualRate, orderId, orderTime, filledQty, orderQty, orderCurrency,
+                state, term, repayType}], nextPageCursor}
+            typed as BorrowingOrdersFixed in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/borrow-order
         """
@@ -781,7 +847,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowingMarketFixed]:
         """Open orders of borrowers at fixed rates, for those who lend.
 
         GET /v5/crypto-loan-fixed/borrow-order-quote (public, always safe to repeat; 120 calls/s per
@@ -793,6 +859,10 @@ class NewCryptoLoan(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             sort: Sort direction; one of 0, 1.
             limit: Rows per page; 1 to 100, 10 by default.
+
+        Returns:
+            result: {list: [{orderCurrency, term, annualRate, qty}]}
+            typed as BorrowingMarketFixed in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/borrow-market
         """
@@ -815,7 +885,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CryptoLoanRepayId]:
         """Repay a fixed-rate loan in full.
 
         POST /v5/crypto-loan-fixed/fully-repay (signed, repeated only if nothing was sent; 1 call/s)
@@ -823,6 +893,13 @@ class NewCryptoLoan(Group):
         Args:
             loanId: Loan contract id.
             loanCurrency: Borrowed coin.
+
+        Returns:
+            result: {repayId}
+            typed as CryptoLoanRepayId in bybit_sync.api.answers.new_crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/repay
         """
@@ -839,7 +916,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RenewFixedResult]:
         """Renew a fixed-rate loan.
 
         POST /v5/crypto-loan-fixed/renew (signed, repeated only if nothing was sent; 1 call/s)
@@ -848,6 +925,13 @@ class NewCryptoLoan(Group):
             loanId: Loan contract id.
             collateralList: Coins and amounts pledged; a list of dicts that may hold currency,
                 amount.
+
+        Returns:
+            result: {orderId}
+            typed as RenewFixedResult in bybit_sync.api.answers.new_crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/renew
         """
@@ -866,7 +950,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RenewalOrdersFixed]:
         """Your renewals of fixed-rate loans.
 
         GET /v5/crypto-loan-fixed/renew-info (signed, always safe to repeat; 5 calls/s)
@@ -876,6 +960,11 @@ class NewCryptoLoan(Group):
             orderCurrency: Coin of the order.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{borrowCurrency, amount, autoRepay, contractNo, dueTime, orderId,
+                loanId, renewLoanNo, time}], nextPageCursor}
+            typed as RenewalOrdersFixed in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/renew-order
         """
@@ -893,7 +982,7 @@ class NewCryptoLoan(Group):
         self,
         *,
         loanCurrency: str,
-        collateralCoin: str,
+        collateralCoin: str | Sequence[str],
         amount: Decimal | str | int,
         loanId: str | None = None,
         options: CallOptions | None = None,
@@ -907,9 +996,15 @@ class NewCryptoLoan(Group):
 
         Args:
             loanCurrency: Borrowed coin.
-            collateralCoin: Collateral coins; commas between them.
+            collateralCoin: Collateral coins; a list, or several with commas between.
             amount: Amount, decimal string.
             loanId: Loan contract id.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/repay-collateral
         """
@@ -933,7 +1028,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepaymentHistoryFixed]:
         """Past repayments of fixed-rate loans.
 
         GET /v5/crypto-loan-fixed/repayment-history (signed, always safe to repeat; 5 calls/s)
@@ -943,6 +1038,11 @@ class NewCryptoLoan(Group):
             loanCurrency: Borrowed coin.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{details: [{loanCurrency, repayAmount, loanId}], loanCurrency,
+                repayAmount, repayId, repayStatus, repayTime, repayType}], nextPageCursor}
+            typed as RepaymentHistoryFixed in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/repay-history
         """
@@ -967,7 +1067,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CryptoLoanOrderId]:
         """Place an order to lend at a fixed rate.
 
         POST /v5/crypto-loan-fixed/supply (signed, repeated only if nothing was sent; 1 call/s)
@@ -978,6 +1078,13 @@ class NewCryptoLoan(Group):
             annualRate: Yearly rate as a fraction.
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             availableSource: Which account supplies the funds; one of 0, 1, 2, 0 by default.
+
+        Returns:
+            result: {orderId}
+            typed as CryptoLoanOrderId in bybit_sync.api.answers.new_crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/supply
         """
@@ -1004,7 +1111,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LendingContractInfoFixed]:
         """Your fixed-rate lending contracts.
 
         GET /v5/crypto-loan-fixed/supply-contract-info (signed, always safe to repeat; 5 calls/s)
@@ -1016,6 +1123,12 @@ class NewCryptoLoan(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{annualRate, supplyCurrency, supplyTime, supplyAmount, interestPaid,
+                supplyId, orderId, redemptionTime, penaltyInterest, actualRedemptionTime, status,
+                term, interest}], nextPageCursor}
+            typed as LendingContractInfoFixed in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/supply-contract%20copy
         """
@@ -1049,6 +1162,12 @@ class NewCryptoLoan(Group):
             orderId: Exchange order id.
             refundedAccount: Account that takes the refund; one of 0, 1, 0 by default.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/cancel-supply
         """
         if unknown:
@@ -1068,7 +1187,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LendingOrdersFixed]:
         """Your orders to lend at a fixed rate.
 
         GET /v5/crypto-loan-fixed/supply-order-info (signed, always safe to repeat; 5 calls/s)
@@ -1080,6 +1199,11 @@ class NewCryptoLoan(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{annualRate, orderId, orderTime, filledQty, orderQty, orderCurrency,
+                state, term}], nextPageCursor}
+            typed as LendingOrdersFixed in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/supply-order
         """
@@ -1106,7 +1230,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.LendingMarketFixed]:
         """Open orders of lenders at fixed rates, for those who borrow.
 
         GET /v5/crypto-loan-fixed/supply-order-quote (public, always safe to repeat; 120 calls/s per
@@ -1118,6 +1242,10 @@ class NewCryptoLoan(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             sort: Sort direction; one of 0, 1.
             limit: Rows per page; 1 to 100, 10 by default.
+
+        Returns:
+            result: {list: [{orderCurrency, term, annualRate, qty}]}
+            typed as LendingMarketFixed in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/fixed/supply-market
         """
@@ -1141,7 +1269,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CryptoLoanOrderId]:
         """Borrow at a flexible rate.
 
         POST /v5/crypto-loan-flexible/borrow (signed, repeated only if nothing was sent; 1 call/s)
@@ -1151,6 +1279,13 @@ class NewCryptoLoan(Group):
             loanAmount: Amount to borrow, decimal string.
             collateralList: Coins and amounts pledged; a list of dicts that may hold currency,
                 amount.
+
+        Returns:
+            result: {orderId}
+            typed as CryptoLoanOrderId in bybit_sync.api.answers.new_crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/flexible/borrow
         """
@@ -1173,7 +1308,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowingHistoryFlexible]:
         """Past borrowing at flexible rates.
 
         GET /v5/crypto-loan-flexible/borrow-history (signed, always safe to repeat; 5 calls/s)
@@ -1183,6 +1318,11 @@ class NewCryptoLoan(Group):
             loanCurrency: Borrowed coin.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{borrowTime, initialLoanAmount, loanCurrency, orderId, status}],
+                nextPageCursor}
+            typed as BorrowingHistoryFlexible in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/flexible/loan-orders
         """
@@ -1203,13 +1343,18 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FlexibleLoansFlexible]:
         """Your open loans at flexible rates.
 
         GET /v5/crypto-loan-flexible/ongoing-coin (signed, always safe to repeat; 5 calls/s)
 
         Args:
             loanCurrency: Borrowed coin.
+
+        Returns:
+            result: {list: [{hourlyInterestRate, loanCurrency, totalDebt, unpaidAmount,
+                unpaidInterest}]}
+            typed as FlexibleLoansFlexible in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/flexible/unpaid-loan-order
         """
@@ -1226,7 +1371,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CryptoLoanRepayId]:
         """Repay a flexible-rate loan.
 
         POST /v5/crypto-loan-flexible/repay (signed, repeated only if nothing was sent; 1 call/s)
@@ -1234,6 +1379,13 @@ class NewCryptoLoan(Group):
         Args:
             loanCurrency: Borrowed coin.
             amount: Amount, decimal string.
+
+        Returns:
+            result: {repayId}
+            typed as CryptoLoanRepayId in bybit_sync.api.answers.new_crypto_loan
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/flexible/repay
         """
@@ -1246,7 +1398,7 @@ class NewCryptoLoan(Group):
         self,
         *,
         loanCurrency: str,
-        collateralCoin: str,
+        collateralCoin: str | Sequence[str],
         amount: Decimal | str | int,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
@@ -1259,8 +1411,14 @@ class NewCryptoLoan(Group):
 
         Args:
             loanCurrency: Borrowed coin.
-            collateralCoin: Collateral coins; commas between them.
+            collateralCoin: Collateral coins; a list, or several with commas between.
             amount: Amount, decimal string.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/flexible/repay-collateral
         """
@@ -1279,7 +1437,7 @@ class NewCryptoLoan(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepaymentHistoryFlexible]:
         """Past repayments of flexible-rate loans.
 
         GET /v5/crypto-loan-flexible/repayment-history (signed, always safe to repeat; 5 calls/s)
@@ -1289,6 +1447,11 @@ class NewCryptoLoan(Group):
             loanCurrency: Borrowed coin.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{loanCurrency, repayAmount, repayId, repayStatus, repayTime,
+                repayType}], nextPageCursor}
+            typed as RepaymentHistoryFlexible in bybit_sync.api.answers.new_crypto_loan
 
         https://bybit-exchange.github.io/docs/v5/new-crypto-loan/flexible/repay-orders
         """

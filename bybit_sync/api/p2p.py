@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from os import PathLike
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, NoReturn, get_args
@@ -15,6 +15,8 @@ from ._group import Group
 
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
+
+    from .answers import p2p as answers
 
 RejectReason = Literal[
     "buyerRefuseOrderCancelReason_haveMadePayment",
@@ -79,7 +81,7 @@ POST_NEW_AD = Endpoint(
         Param("price", "decimal", required=True),
         Param("minAmount", "decimal", required=True),
         Param("maxAmount", "decimal", required=True),
-        Param("remark", "string", required=True),
+        Param("remark", "string", required=True, longest=900),
         Param(
             "tradingPreferenceSet",
             "object",
@@ -128,7 +130,7 @@ GET_ONLINE_ADS = Endpoint(
         Param("currencyId", "string", required=True),
         Param("side", "string", required=True, allowed=("0", "1")),
         Param("page", "string"),
-        Param("size", "string"),
+        Param("size", "string", bounds=(None, 300)),
     ),
     envelope="p2p",
 )
@@ -145,7 +147,7 @@ GET_ADS_LIST = Endpoint(
         Param("side", "string", allowed=("0", "1")),
         Param("tokenId", "string"),
         Param("page", "string"),
-        Param("size", "string"),
+        Param("size", "string", bounds=(None, 50)),
         Param("currencyId", "string"),
     ),
     envelope="p2p",
@@ -163,7 +165,7 @@ UPDATE_AD = Endpoint(
         Param("price", "decimal", required=True),
         Param("minAmount", "decimal", required=True),
         Param("maxAmount", "decimal", required=True),
-        Param("remark", "string", required=True),
+        Param("remark", "string", required=True, longest=900),
         Param(
             "tradingPreferenceSet",
             "object",
@@ -200,7 +202,7 @@ REVIEW_SELLER_CANCEL_ORDER = Endpoint(
         Param("orderId", "string", required=True),
         Param("examineResult", "string", required=True, allowed=("PASS", "REJECT")),
         Param("rejectReason", "string", allowed=get_args(RejectReason)),
-        Param("rejectProofs", "string"),
+        Param("rejectProofs", "string", joined=True),
         Param("rejectRemark", "string"),
     ),
 )
@@ -233,7 +235,7 @@ GET_CHAT_MESSAGES = Endpoint(
     params=(
         Param("orderId", "string", required=True),
         Param("currentPage", "string"),
-        Param("size", "string", required=True),
+        Param("size", "string", required=True, bounds=(None, 30)),
     ),
     envelope="p2p",
 )
@@ -280,7 +282,7 @@ GET_PENDING_ORDERS = Endpoint(
         Param("tokenId", "string"),
         Param("side", "integer", allowed=(0, 1)),
         Param("page", "integer", required=True),
-        Param("size", "integer", required=True),
+        Param("size", "integer", required=True, bounds=(None, 30)),
     ),
     envelope="p2p",
 )
@@ -293,7 +295,7 @@ GET_ORDERS = Endpoint(
     limit=Limit(10.0),
     params=(
         Param("page", "integer", required=True),
-        Param("size", "integer", required=True),
+        Param("size", "integer", required=True, bounds=(None, 30)),
         Param("status", "integer", allowed=(5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 110)),
         Param("beginTime", "string"),
         Param("endTime", "string"),
@@ -390,6 +392,9 @@ class P2P(Group):
         Args:
             limit: Rows per page.
             sessionId: Encrypted chat session id.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(GET_MESSAGE_LIST, unknown)
@@ -414,6 +419,12 @@ class P2P(Group):
             message: Message text or file URL.
             contentType: Kind of chat message.
             sessionId: Encrypted chat session id.
+
+        Returns:
+            result: not documented
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
         """
         if unknown:
             raise unknown_keyword(SEND_MESSAGE, unknown)
@@ -434,6 +445,9 @@ class P2P(Group):
 
         Args:
             size: Rows per page.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(QUERY_CHAT_SESSION_LIST, unknown)
@@ -447,13 +461,19 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Take an advertisement offline.
 
         POST /v5/p2p/item/cancel (signed, repeated only if nothing was sent; 5 calls/s)
 
         Args:
             itemId: Advertisement id.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/p2p/ad/remove-ad
         """
@@ -482,7 +502,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PostNewAdResult]:
         """Publish an advertisement.
 
         POST /v5/p2p/item/create (signed, repeated only if nothing was sent; 5 calls/s)
@@ -505,6 +525,13 @@ class P2P(Group):
             quantity: Quantity, decimal string.
             paymentPeriod: Minutes allowed for payment.
             itemType: Normal or bulk ad; one of ORIGIN, BULK.
+
+        Returns:
+            result: {itemId, securityRiskToken, riskTokenType, riskVersion, needSecurityRisk}
+            typed as PostNewAdResult in bybit_sync.api.answers.p2p
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/p2p/ad/post-new-ad
         """
@@ -535,13 +562,19 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdDetails]:
         """One of your advertisements.
 
         POST /v5/p2p/item/info (signed, always safe to repeat; 10 calls/s)
 
         Args:
             itemId: Advertisement id.
+
+        Returns:
+            result: {id, accountId, userId, nickName, tokenId, currencyId, side, priceType, price,
+                premium, lastQuantity, quantity, frozenQuantity, executedQuantity, minAmount,
+                maxAmount, … 20 more}
+            typed as AdDetails in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/ad/ad-detail
         """
@@ -561,7 +594,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OnlineAds]:
         """Advertisements of all users.
 
         POST /v5/p2p/item/online (signed, always safe to repeat; 10 calls/s)
@@ -572,6 +605,14 @@ class P2P(Group):
             side: Buy (0) or sell (1); one of 0, 1.
             page: Page number; 1 by default.
             size: Rows per page; at most 300, 10 by default.
+
+        Returns:
+            result: {count, items: [{id, userId, nickName, tokenId, currencyId, side, price,
+                lastQuantity, minAmount, maxAmount, payments: [str], recentOrderNum,
+                recentExecuteRate, isOnline, lastLogoutTime, authTag: [str], paymentPeriod,
+                accountId, tokenName, priceType, premium, quantity, frozenQuantity,
+                executedQuantity, … 16 more}]}
+            typed as OnlineAds in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/ad/online-ad-list
         """
@@ -599,7 +640,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AdsList]:
         """Your advertisements.
 
         POST /v5/p2p/item/personal/list (signed, always safe to repeat; 10 calls/s)
@@ -612,6 +653,12 @@ class P2P(Group):
             page: Page number; 1 by default.
             size: Rows per page; at most 50, 10 by default.
             currencyId: Fiat currency code.
+
+        Returns:
+            result: {count, items: [{id, accountId, userId, nickName, tokenId, currencyId, side,
+                priceType, price, premium, lastQuantity, quantity, frozenQuantity, executedQuantity,
+                minAmount, maxAmount, … 21 more}], hiddenFlag}
+            typed as AdsList in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/ad/ad-list
         """
@@ -646,7 +693,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.UpdateAdResult]:
         """Change an advertisement, or put it back online.
 
         POST /v5/p2p/item/update (signed, repeated only if nothing was sent; 5 calls/s)
@@ -667,6 +714,13 @@ class P2P(Group):
             actionType: Edit the ad or put it back online; one of MODIFY, ACTIVE.
             quantity: Quantity, decimal string.
             paymentPeriod: Minutes allowed for payment.
+
+        Returns:
+            result: {securityRiskToken, riskTokenType, riskVersion, needSecurityRisk}
+            typed as UpdateAdResult in bybit_sync.api.answers.p2p
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/p2p/ad/update-list-ad
         """
@@ -694,12 +748,12 @@ class P2P(Group):
         orderId: str,
         examineResult: Literal["PASS", "REJECT"],
         rejectReason: RejectReason | None = None,
-        rejectProofs: str | None = None,
+        rejectProofs: str | Sequence[str] | None = None,
         rejectRemark: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Accept or refuse the seller's wish to cancel an order.
 
         POST /v5/p2p/order/buyer/examine/sellerCancelOrderApply (signed, repeated only if nothing
@@ -711,8 +765,14 @@ class P2P(Group):
             rejectReason: Reject reason code; one of buyerRefuseOrderCancelReason_haveMadePayment,
                 buyerRefuseOrderCancelReason_haveNotReceivedFullRefund,
                 buyerRefuseOrderCancelReason_others.
-            rejectProofs: Evidence URLs; commas between them.
+            rejectProofs: Evidence URLs; a list, or several with commas between.
             rejectRemark: Reject remark.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/p2p/order/review-seller-cancel-order-apply
         """
@@ -734,13 +794,19 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Release the sold coins to the buyer.
 
         POST /v5/p2p/order/finish (signed, repeated only if nothing was sent; 5 calls/s)
 
         Args:
             orderId: Exchange order id.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/p2p/order/release-digital-asset
         """
@@ -756,13 +822,19 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderDetails]:
         """One P2P order.
 
         POST /v5/p2p/order/info (signed, always safe to repeat; 10 calls/s)
 
         Args:
             orderId: Exchange order id.
+
+        Returns:
+            result: {id, side, itemId, userId, nickName, makerUserId, targetUserId, targetNickName,
+                targetConnectInformation, sellerRealName, buyerRealName, tokenId, currencyId, price,
+                quantity, amount, … 91 more}
+            typed as OrderDetails in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/order/order-detail
         """
@@ -780,7 +852,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ChatMessages]:
         """Chat messages of an order.
 
         POST /v5/p2p/order/message/listpage (signed, always safe to repeat; 10 calls/s)
@@ -789,6 +861,12 @@ class P2P(Group):
             orderId: Exchange order id.
             size: Rows per page; at most 30.
             currentPage: Page number.
+
+        Returns:
+            result: {result: [{id, message, userId, msgType, msgCode, createDate, contentType,
+                orderId, msgUuid, nickName, fileName, accountId, isRead, roleType, onlyForCustomer,
+                read}]}
+            typed as ChatMessages in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/order/chat-msg
         """
@@ -808,7 +886,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Send a chat message to an order.
 
         POST /v5/p2p/order/message/send (signed, repeated only if nothing was sent; 5 calls/s)
@@ -821,6 +899,12 @@ class P2P(Group):
             orderId: Exchange order id.
             msgUuid: Message UUID made by the client.
             fileName: Name of the uploaded file.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/p2p/order/send-chat-msg
         """
@@ -844,7 +928,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Tell the seller that the order is paid.
 
         POST /v5/p2p/order/pay (signed, repeated only if nothing was sent; 5 calls/s)
@@ -853,6 +937,12 @@ class P2P(Group):
             orderId: Exchange order id.
             paymentType: Payment method type.
             paymentId: Payment method id.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/p2p/order/mark-order-as-paid
         """
@@ -874,7 +964,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PendingOrders]:
         """Your P2P orders that are not finished.
 
         POST /v5/p2p/order/pending/simplifyList (signed, always safe to repeat; 10 calls/s)
@@ -887,6 +977,12 @@ class P2P(Group):
             endTime: End of time window (unit not stated).
             tokenId: Token id.
             side: Buy (0) or sell (1); one of 0, 1.
+
+        Returns:
+            result: {count, items: [{id, side, tokenId, orderType, amount, currencyId, price, fee,
+                targetNickName, targetUserId, status, createDate, transferLastSeconds, userId,
+                sellerRealName, buyerRealName, … 8 more}]}
+            typed as PendingOrders in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/order/pending-order
         """
@@ -916,7 +1012,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Orders]:
         """Your P2P orders.
 
         POST /v5/p2p/order/simplifyList (signed, always safe to repeat; 10 calls/s)
@@ -929,6 +1025,12 @@ class P2P(Group):
             endTime: End of time window (unit not stated).
             tokenId: Token id.
             side: Buy (0) or sell (1); one of 0, 1.
+
+        Returns:
+            result: {count, items: [{id, side, tokenId, orderType, amount, currencyId, price, fee,
+                targetNickName, targetUserId, status, createDate, transferLastSeconds, userId,
+                sellerRealName, buyerRealName, … 8 more}]}
+            typed as Orders in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/order/order-list
         """
@@ -953,7 +1055,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.UploadChatFileResult]:
         """Upload a file, to send its URL as a chat message.
 
         POST /v5/p2p/oss/upload_file (signed, repeated only if nothing was sent; 5 calls/s)
@@ -964,6 +1066,13 @@ class P2P(Group):
             upload_file: File to upload; a path, bytes, an open binary file, or (name, bytes).
             filename: Name of the file, needed where upload_file is bytes; its ending tells the
                 type.
+
+        Returns:
+            result: {url, type, uploadId}
+            typed as UploadChatFileResult in bybit_sync.api.answers.p2p
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/p2p/chat/upload-chat-file
         """
@@ -980,7 +1089,7 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CounterpartyInfo]:
         """Public figures of an order's counterparty.
 
         POST /v5/p2p/user/order/personal/info (signed, always safe to repeat; 10 calls/s)
@@ -988,6 +1097,13 @@ class P2P(Group):
         Args:
             originalUid: Counterparty UID.
             orderId: Exchange order id.
+
+        Returns:
+            result: {nickName, defaultNickName, isOnline, kycLevel, email, mobile, lastLogoutTime,
+                recentRate, totalFinishCount, totalFinishSellCount, totalFinishBuyCount,
+                recentFinishCount, averageReleaseTime, averageTransferTime, accountCreateDays,
+                firstTradeDays, … 32 more}
+            typed as CounterpartyInfo in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/user/counterparty-user-info
         """
@@ -1002,10 +1118,17 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.UserPaymentType]]:
         """Your payment methods.
 
         POST /v5/p2p/user/payment/list (signed, always safe to repeat; 10 calls/s)
+
+        Returns:
+            result: [{id, realName, paymentType, bankName, branchName, accountNo, qrcode, online,
+                visible, payMessage, firstName, lastName, secondLastName, clabe, debitCardNumber,
+                concept, countNo, paymentExt1, paymentExt2, paymentExt3, paymentExt4, paymentExt5,
+                paymentExt6, paymentTemplateVersion, … 7 more}]
+            typed as UserPaymentType in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/user/user-payment
         """
@@ -1019,10 +1142,17 @@ class P2P(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AccountInformation]:
         """Your P2P profile.
 
         POST /v5/p2p/user/personal/info (signed, always safe to repeat; 10 calls/s)
+
+        Returns:
+            result: {nickName, defaultNickName, isOnline, kycLevel, email, mobile, lastLogoutTime,
+                recentRate, totalFinishCount, totalFinishSellCount, totalFinishBuyCount,
+                recentFinishCount, averageReleaseTime, averageTransferTime, accountCreateDays,
+                firstTradeDays, … 32 more}
+            typed as AccountInformation in bybit_sync.api.answers.p2p
 
         https://bybit-exchange.github.io/docs/p2p/user/acct-info
         """

@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import position as answers
+
 ADD_OR_REDUCE_MARGIN = Endpoint(
     "position",
     "add_or_reduce_margin",
@@ -41,7 +43,7 @@ GET_CLOSED_PNL = Endpoint(
         Param("symbol", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -68,7 +70,7 @@ GET_CLOSED_OPTIONS_POSITIONS = Endpoint(
         Param("symbol", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -84,7 +86,7 @@ GET_POSITIONS = Endpoint(
         Param("symbol", "string"),
         Param("baseCoin", "string"),
         Param("settleCoin", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 200)),
         Param("cursor", "string"),
     ),
 )
@@ -102,7 +104,7 @@ GET_MOVE_POSITION_HISTORY = Endpoint(
         Param("endTime", "integer"),
         Param("status", "string", allowed=("Processing", "Filled", "Rejected")),
         Param("blockTradeId", "string"),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 200)),
         Param("cursor", "string"),
     ),
 )
@@ -281,7 +283,7 @@ class Position(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AddOrReduceMarginResult]:
         """Add margin to an isolated position, or take it away.
 
         POST /v5/position/add-margin (signed, repeated only if nothing was sent; 10 calls/s)
@@ -293,6 +295,19 @@ class Position(Group):
             symbol: Instrument name, upper case.
             margin: Margin to add, or remove when negative; at most 4 decimals.
             positionIdx: Position slot: 0 one-way, 1 long hedge, 2 short hedge; one of 0, 1, 2.
+
+        Returns:
+            result: {category, symbol, positionIdx, riskId, riskLimitValue, size, avgPrice,
+                liqPrice, bustPrice, markPrice, positionValue, leverage, autoAddMargin,
+                positionStatus, positionIM, positionMM, takeProfit, stopLoss, trailingStop,
+                unrealisedPnl, cumRealisedPnl, createdTime, updatedTime}
+            typed as AddOrReduceMarginResult in bybit_sync.api.answers.position
+
+        Raises:
+            InsufficientFundsError: too little balance to add margin (110014).
+            OrderError: no position (110033).
+            ParameterError: more than can be taken out (110078).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/position/manual-add-margin
         """
@@ -311,14 +326,14 @@ class Position(Group):
         *,
         category: Literal["linear", "inverse"],
         symbol: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ClosedPnls]:
         """Profit and loss of closed positions, over up to 2 years.
 
         GET /v5/position/closed-pnl (signed, always safe to repeat; 50 calls/s)
@@ -333,6 +348,12 @@ class Position(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{symbol, orderId, side, qty, orderPrice, orderType, execType,
+                closedSize, cumEntryValue, avgEntryPrice, cumExitValue, avgExitPrice, closedPnl,
+                fillCount, leverage, openFee, closeFee, createdTime, updatedTime}], nextPageCursor}
+            typed as ClosedPnls in bybit_sync.api.answers.position
 
         https://bybit-exchange.github.io/docs/v5/position/close-pnl
         """
@@ -368,6 +389,12 @@ class Position(Group):
             category: Product line; one of linear, inverse.
             symbol: Instrument name, upper case.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/position/confirm-mmr
         """
         if unknown:
@@ -380,14 +407,14 @@ class Position(Group):
         *,
         category: Literal["option"],
         symbol: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ClosedOptionsPositions]:
         """Closed option positions of the last 6 months.
 
         GET /v5/position/get-closed-positions (signed, always safe to repeat; 50 calls/s)
@@ -400,6 +427,12 @@ class Position(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextPageCursor, category, list: [{symbol, side, totalOpenFee, deliveryFee,
+                totalCloseFee, qty, closeTime, avgExitPrice, deliveryPrice, openTime, avgEntryPrice,
+                totalPnl}]}
+            typed as ClosedOptionsPositions in bybit_sync.api.answers.position
 
         https://bybit-exchange.github.io/docs/v5/position/close-position
         """
@@ -427,7 +460,7 @@ class Position(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Positions]:
         """Positions with size, entry price, margin and unrealised profit.
 
         GET /v5/position/list (signed, always safe to repeat; 50 calls/s)
@@ -441,6 +474,14 @@ class Position(Group):
             settleCoin: Settle coin, upper case.
             limit: Rows per page; 1 to 200, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, nextPageCursor, list: [{positionIdx, riskId, riskLimitValue, symbol,
+                side, size, avgPrice, positionValue, autoAddMargin, positionStatus, leverage,
+                breakEvenPrice, markPrice, liqPrice, positionIM, positionIMByMp, positionMM,
+                positionMMByMp, takeProfit, stopLoss, trailingStop, sessionAvgPrice, delta, gamma, …
+                18 more}]}
+            typed as Positions in bybit_sync.api.answers.position
 
         https://bybit-exchange.github.io/docs/v5/position/position
         """
@@ -470,7 +511,7 @@ class Position(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MovedPositions]:
         """Past transfers of positions between UIDs.
 
         GET /v5/position/move-history (signed, always safe to repeat; 10 calls/s)
@@ -484,6 +525,12 @@ class Position(Group):
             blockTradeId: Block trade id.
             limit: Rows per page; 1 to 200, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{blockTradeId, category, orderId, userId, symbol, side, price, qty,
+                execFee, status, execId, resultCode, resultMessage, createdAt, updatedAt,
+                rejectParty}], nextPageCursor}
+            typed as MovedPositions in bybit_sync.api.answers.position
 
         https://bybit-exchange.github.io/docs/v5/position/move-position-history
         """
@@ -510,7 +557,7 @@ class Position(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MovePositionResult]:
         """Move positions from one UID to another.
 
         POST /v5/position/move-positions (signed, repeated only if nothing was sent; 10 calls/s)
@@ -519,6 +566,13 @@ class Position(Group):
             fromUid: UID giving the position.
             toUid: UID receiving the position.
             list: Legs, up to 25; a list of dicts with category, symbol, price, side and qty.
+
+        Returns:
+            result: {blockTradeId, status, rejectParty}
+            typed as MovePositionResult in bybit_sync.api.answers.position
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/position/move-position
         """
@@ -550,6 +604,13 @@ class Position(Group):
             symbol: Instrument name, upper case.
             autoAddMargin: Switch automatic margin top-up on or off; one of 0, 1.
             positionIdx: Position slot: 0 one-way, 1 long hedge, 2 short hedge; one of 0, 1, 2.
+
+        Returns:
+            result: empty
+
+        Raises:
+            ParameterError: needs isolated margin (110076).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/position/auto-add-margin
         """
@@ -587,6 +648,15 @@ class Position(Group):
             buyLeverage: Long side leverage; equals sellLeverage in one-way mode.
             sellLeverage: Leverage of the short side.
 
+        Returns:
+            result: empty
+
+        Raises:
+            ApiError: leverage is this already (110043).
+            ParameterError: risk tier forbids this leverage (110013); above the leverage of the risk
+                tier (110086).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/position/leverage
         """
         if unknown:
@@ -622,6 +692,15 @@ class Position(Group):
             symbol: Instrument name, upper case.
             coin: Coin, upper case.
 
+        Returns:
+            result: empty
+
+        Raises:
+            ApiError: mode is this already (110025).
+            ParameterError: an open position blocks the switch (110024); open orders block the
+                switch (110028); symbol has no hedge mode (110029).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/position/position-mode
         """
         if unknown:
@@ -637,7 +716,7 @@ class Position(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FuturesLeverage]:
         """Leverage that is set per futures symbol.
 
         GET /v5/position/symbol-info (signed, always safe to repeat)
@@ -645,6 +724,10 @@ class Position(Group):
         Args:
             category: Product line; one of linear, inverse.
             symbol: Instrument name, upper case.
+
+        Returns:
+            result: {category, list: [{symbol, leverage, side, positionIdx}]}
+            typed as FuturesLeverage in bybit_sync.api.answers.position
 
         https://bybit-exchange.github.io/docs/v5/position/batch-lvg
         """
@@ -702,6 +785,15 @@ class Position(Group):
             slOrderType: Order type used when stop loss fires; one of Market, Limit, Market by
                 default.
 
+        Returns:
+            result: empty
+
+        Raises:
+            ApiError: nothing to change (34040).
+            OrderError: position too small for TP/SL (110058).
+            ParameterError: more than 20 partial TP/SL (110061).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/position/trading-stop
         """
         if unknown:
@@ -736,7 +828,7 @@ class Position(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SetRiskLimitResult]:
         """Set the risk limit tier of a symbol.
 
         POST /v5/position/set-risk-limit (signed, repeated only if nothing was sent)
@@ -749,6 +841,13 @@ class Position(Group):
             symbol: Instrument name, upper case.
             riskId: Risk tier id.
             positionIdx: Position slot: 0 one-way, 1 long hedge, 2 short hedge; one of 0, 1, 2.
+
+        Returns:
+            result: {category, riskId, riskLimitValue}
+            typed as SetRiskLimitResult in bybit_sync.api.answers.position
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/abandon/set-risk-limit
         """
@@ -771,7 +870,7 @@ class Position(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SetTpSlModeResult]:
         """Choose full or partial take profit and stop loss.
 
         POST /v5/position/set-tpsl-mode (signed, repeated only if nothing was sent)
@@ -783,6 +882,13 @@ class Position(Group):
             category: Product line; one of linear, inverse.
             symbol: Instrument name, upper case.
             tpSlMode: Full or partial TP/SL; one of Full, Partial.
+
+        Returns:
+            result: {tpSlMode}
+            typed as SetTpSlModeResult in bybit_sync.api.answers.position
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/abandon/tpsl-mode
         """
@@ -816,6 +922,12 @@ class Position(Group):
             tradeMode: Cross or isolated margin; one of 0, 1.
             buyLeverage: Leverage of the long side.
             sellLeverage: Leverage of the short side.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/abandon/cross-isolate
         """

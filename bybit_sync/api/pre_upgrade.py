@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import pre_upgrade as answers
+
 TransactionType = Literal[
     "TRANSFER_IN",
     "TRANSFER_OUT",
@@ -153,7 +155,7 @@ GET_PRE_UPGRADE_TRANSACTION_LOG = Endpoint(
         Param("type", "string", allowed=get_args(TransactionType)),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -167,7 +169,7 @@ GET_PRE_UPGRADE_OPTION_DELIVERY_RECORD = Endpoint(
         Param("category", "string", required=True, allowed=("option",)),
         Param("symbol", "string"),
         Param("expDate", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -180,7 +182,7 @@ GET_PRE_UPGRADE_USDC_SESSION_SETTLEMENT = Endpoint(
     params=(
         Param("category", "string", required=True, allowed=("linear",)),
         Param("symbol", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -199,7 +201,7 @@ GET_PRE_UPGRADE_TRADE_HISTORY = Endpoint(
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
         Param("execType", "string", allowed=get_args(ExecType)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -219,7 +221,7 @@ GET_PRE_UPGRADE_ORDER_HISTORY = Endpoint(
         Param("orderStatus", "string", allowed=get_args(OrderStatus)),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -234,7 +236,7 @@ GET_PRE_UPGRADE_CLOSED_PNL = Endpoint(
         Param("symbol", "string", required=True),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -261,14 +263,14 @@ class PreUpgrade(Group):
         category: Literal["linear", "option"],
         baseCoin: str | None = None,
         type: TransactionType | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PreUpgradeTransactionLog]:
         """Balance changes from before the account's upgrade.
 
         GET /v5/pre-upgrade/account/transaction-log (signed, always safe to repeat)
@@ -282,6 +284,12 @@ class PreUpgrade(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{symbol, category, side, transactionTime, type, qty, size, currency,
+                tradePrice, funding, fee, cashFlow, change, cashBalance, feeRate, bonusChange,
+                tradeId, orderId, orderLinkId}], nextPageCursor}
+            typed as PreUpgradeTransactionLog in bybit_sync.api.answers.pre_upgrade
 
         https://bybit-exchange.github.io/docs/v5/pre-upgrade/transaction-log
         """
@@ -309,7 +317,7 @@ class PreUpgrade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PreUpgradeOptionDeliveryRecord]:
         """Delivery records from before the account's upgrade.
 
         GET /v5/pre-upgrade/asset/delivery-record (signed, always safe to repeat)
@@ -320,6 +328,11 @@ class PreUpgrade(Group):
             expDate: Option or future expiry such as 25DEC22.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{deliveryTime, symbol, side, position, deliveryPrice, strike,
+                fee, deliveryRpl}], nextPageCursor}
+            typed as PreUpgradeOptionDeliveryRecord in bybit_sync.api.answers.pre_upgrade
 
         https://bybit-exchange.github.io/docs/v5/pre-upgrade/delivery
         """
@@ -344,7 +357,7 @@ class PreUpgrade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PreUpgradeUsdcSessionSettlement]:
         """Session settlements from before the account's upgrade.
 
         GET /v5/pre-upgrade/asset/settlement-record (signed, always safe to repeat)
@@ -354,6 +367,11 @@ class PreUpgrade(Group):
             symbol: Instrument name, upper case.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{symbol, side, size, sessionAvgPrice, markPrice, realisedPnl,
+                createdTime}], nextPageCursor}
+            typed as PreUpgradeUsdcSessionSettlement in bybit_sync.api.answers.pre_upgrade
 
         https://bybit-exchange.github.io/docs/v5/pre-upgrade/settlement
         """
@@ -370,15 +388,15 @@ class PreUpgrade(Group):
         orderId: str | None = None,
         orderLinkId: str | None = None,
         baseCoin: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         execType: ExecType | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PreUpgradeTradeHistory]:
         """Executions from before the account's upgrade.
 
         GET /v5/pre-upgrade/execution/list (signed, always safe to repeat)
@@ -396,6 +414,13 @@ class PreUpgrade(Group):
                 Settle, BlockTrade, MovePosition, FutureSpread, CorporateAction.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{symbol, orderId, orderLinkId, side, orderPrice, orderQty,
+                leavesQty, orderType, stopOrderType, execFee, execId, execPrice, execQty, execType,
+                execValue, execTime, isMaker, feeRate, tradeIv, markIv, markPrice, indexPrice,
+                underlyingPrice, blockTradeId, closedSize}], nextPageCursor}
+            typed as PreUpgradeTradeHistory in bybit_sync.api.answers.pre_upgrade
 
         https://bybit-exchange.github.io/docs/v5/pre-upgrade/execution
         """
@@ -425,14 +450,14 @@ class PreUpgrade(Group):
         orderLinkId: str | None = None,
         orderFilter: Literal["Order", "StopOrder"] | None = None,
         orderStatus: OrderStatus | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PreUpgradeOrderHistory]:
         """Orders from before the account's upgrade.
 
         GET /v5/pre-upgrade/order/history (signed, always safe to repeat)
@@ -451,6 +476,13 @@ class PreUpgrade(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{orderId, orderLinkId, blockTradeId, symbol, price, qty, side,
+                isLeverage, positionIdx, orderStatus, cancelType, rejectReason, avgPrice, leavesQty,
+                leavesValue, cumExecQty, cumExecValue, cumExecFee, timeInForce, orderType,
+                stopOrderType, orderIv, triggerPrice, takeProfit, … 14 more}], nextPageCursor}
+            typed as PreUpgradeOrderHistory in bybit_sync.api.answers.pre_upgrade
 
         https://bybit-exchange.github.io/docs/v5/pre-upgrade/order-list
         """
@@ -476,14 +508,14 @@ class PreUpgrade(Group):
         *,
         category: Literal["linear", "inverse"],
         symbol: str,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PreUpgradeClosedPnl]:
         """Closed profit and loss from before the account's upgrade.
 
         GET /v5/pre-upgrade/position/closed-pnl (signed, always safe to repeat)
@@ -496,6 +528,12 @@ class PreUpgrade(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{symbol, orderId, side, qty, orderPrice, orderType, execType,
+                closedSize, cumEntryValue, avgEntryPrice, cumExitValue, avgExitPrice, closedPnl,
+                fillCount, leverage, createdTime, updatedTime}], nextPageCursor}
+            typed as PreUpgradeClosedPnl in bybit_sync.api.answers.pre_upgrade
 
         https://bybit-exchange.github.io/docs/v5/pre-upgrade/close-pnl
         """

@@ -14,6 +14,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import rate_limit as answers
+
 GET_API_RATE_LIMIT = Endpoint(
     "rate_limit",
     "get_api_rate_limit",
@@ -21,7 +23,7 @@ GET_API_RATE_LIMIT = Endpoint(
     "/v5/apilimit/query",
     repeat="always",
     limit=Limit(50.0),
-    params=(Param("uids", "string", required=True),),
+    params=(Param("uids", "string", required=True, joined=True),),
 )
 GET_ALL_API_RATE_LIMITS = Endpoint(
     "rate_limit",
@@ -30,7 +32,11 @@ GET_ALL_API_RATE_LIMITS = Endpoint(
     "/v5/apilimit/query-all",
     repeat="always",
     limit=Limit(50.0),
-    params=(Param("limit", "string"), Param("cursor", "string"), Param("uids", "string")),
+    params=(
+        Param("limit", "string", bounds=(1, 1000)),
+        Param("cursor", "string"),
+        Param("uids", "string", joined=True),
+    ),
 )
 GET_API_RATE_LIMIT_CAP = Endpoint(
     "rate_limit",
@@ -52,7 +58,7 @@ SET_API_RATE_LIMIT = Endpoint(
             "array",
             required=True,
             fields=(
-                Param("uids", "string", required=True),
+                Param("uids", "string", required=True, joined=True),
                 Param(
                     "bizType",
                     "string",
@@ -86,13 +92,17 @@ class RateLimits(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ApiRateLimits]:
         """Rate limits of given UIDs.
 
         GET /v5/apilimit/query (signed, always safe to repeat; 50 calls/s)
 
         Args:
             uids: UIDs; a list, or several with commas between.
+
+        Returns:
+            result: {list: [{uids, bizType, rate}]}
+            typed as ApiRateLimits in bybit_sync.api.answers.rate_limit
 
         https://bybit-exchange.github.io/docs/v5/rate-limit/rules-for-pros/apilimit-query
         """
@@ -110,7 +120,7 @@ class RateLimits(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AllApiRateLimitsAnswer]:
         """Rate limits of all UIDs of the master account.
 
         GET /v5/apilimit/query-all (signed, always safe to repeat; 50 calls/s)
@@ -119,6 +129,10 @@ class RateLimits(Group):
             limit: Rows per page; 1 to 1000, 1000 by default.
             cursor: Page token from the previous response.
             uids: UIDs; a list, or several with commas between.
+
+        Returns:
+            result: {nextPageCursor, list: [{uids, bizType, rate}]}
+            typed as AllApiRateLimitsAnswer in bybit_sync.api.answers.rate_limit
 
         https://bybit-exchange.github.io/docs/v5/rate-limit/rules-for-pros/apilimit-query-all
         """
@@ -133,10 +147,14 @@ class RateLimits(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ApiRateLimitCap]:
         """Rate limit caps of the institution, and how much is used.
 
         GET /v5/apilimit/query-cap (signed, always safe to repeat; 50 calls/s)
+
+        Returns:
+            result: {list: [{bizType, totalRate, insCap, uidCap}]}
+            typed as ApiRateLimitCap in bybit_sync.api.answers.rate_limit
 
         https://bybit-exchange.github.io/docs/v5/rate-limit/rules-for-pros/apilimit-query-cap
         """
@@ -151,7 +169,7 @@ class RateLimits(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SetApiRateLimitResult]:
         """Set rate limits of UIDs.
 
         POST /v5/apilimit/set (signed, repeated only if nothing was sent; 50 calls/s)
@@ -160,6 +178,13 @@ class RateLimits(Group):
 
         Args:
             list: Items of the request; a list of dicts with uids, bizType and rate.
+
+        Returns:
+            result: {result: [{uids, bizType, rate, success, msg}]}
+            typed as SetApiRateLimitResult in bybit_sync.api.answers.rate_limit
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rate-limit/rules-for-pros/apilimit-set
         """

@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import rfq as answers
+
 QuoteStatus = Literal["Active", "Canceled", "PendingFill", "Filled", "Expired", "Failed"]
 RfqStatus = Literal["Active", "Canceled", "Filled", "Expired", "Failed"]
 
@@ -74,7 +76,7 @@ CREATE_QUOTE = Endpoint(
         Param("rfqId", "string", required=True),
         Param("quoteLinkId", "string"),
         Param("anonymous", "boolean"),
-        Param("expireIn", "integer"),
+        Param("expireIn", "integer", bounds=(10, 120)),
         Param(
             "quoteBuyList",
             "array",
@@ -144,7 +146,7 @@ GET_PUBLIC_TRADES = Endpoint(
     params=(
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -161,7 +163,7 @@ GET_QUOTE_LIST = Endpoint(
         Param("quoteLinkId", "string"),
         Param("traderType", "string", allowed=("quote", "request")),
         Param("status", "string", allowed=get_args(QuoteStatus)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -191,7 +193,7 @@ GET_RFQ_LIST = Endpoint(
         Param("rfqLinkId", "string"),
         Param("traderType", "string", allowed=("quote", "request")),
         Param("status", "string", allowed=get_args(RfqStatus)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -222,7 +224,7 @@ GET_TRADE_LIST = Endpoint(
         Param("quoteLinkId", "string"),
         Param("traderType", "string", allowed=("quote", "request")),
         Param("status", "string", allowed=("Filled", "Failed")),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -259,13 +261,20 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AcceptOtherQuoteResult]:
         """Accept quotes that did not win.
 
         POST /v5/rfq/accept-other-quote (signed, repeated only if nothing was sent; 50 calls/s)
 
         Args:
             rfqId: RFQ id.
+
+        Returns:
+            result: {rfqId}
+            typed as AcceptOtherQuoteResult in bybit_sync.api.answers.rfq
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/accept-other-quote
         """
@@ -280,10 +289,17 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.CancelAllQuotesItem]]:
         """Cancel all your quotes.
 
         POST /v5/rfq/cancel-all-quotes (signed, repeated only if nothing was sent; 50 calls/s)
+
+        Returns:
+            result: [{rfqId, quoteId, quoteLinkId, code, msg}]
+            typed as CancelAllQuotesItem in bybit_sync.api.answers.rfq
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/cancel-all-quotes
         """
@@ -297,10 +313,17 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[list[answers.CancelAllRfqItem]]:
         """Cancel all your requests for quote.
 
         POST /v5/rfq/cancel-all-rfq (signed, repeated only if nothing was sent; 50 calls/s)
+
+        Returns:
+            result: [{rfqId, rfqLinkId, code, msg}]
+            typed as CancelAllRfqItem in bybit_sync.api.answers.rfq
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/cancel-all-rfq
         """
@@ -317,7 +340,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CancelQuoteResult]:
         """Cancel one of your quotes.
 
         POST /v5/rfq/cancel-quote (signed, repeated only if nothing was sent; 50 calls/s)
@@ -328,6 +351,13 @@ class Rfq(Group):
             quoteId: Quote id.
             rfqId: RFQ id.
             quoteLinkId: Client quote id.
+
+        Returns:
+            result: {rfqId, quoteId, quoteLinkId}
+            typed as CancelQuoteResult in bybit_sync.api.answers.rfq
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/cancel-quote
         """
@@ -344,7 +374,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CancelRfqResult]:
         """Cancel one of your requests for quote.
 
         POST /v5/rfq/cancel-rfq (signed, repeated only if nothing was sent; 50 calls/s)
@@ -354,6 +384,13 @@ class Rfq(Group):
         Args:
             rfqId: RFQ id.
             rfqLinkId: Client RFQ id.
+
+        Returns:
+            result: {rfqId, rfqLinkId}
+            typed as CancelRfqResult in bybit_sync.api.answers.rfq
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/cancel-rfq
         """
@@ -368,10 +405,16 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RfqConfig]:
         """RFQ settings: counterparties, limits and strategies.
 
         GET /v5/rfq/config (signed, always safe to repeat; 50 calls/s)
+
+        Returns:
+            result: {deskCode, maxLegs, maxLP, maxActiveRfq, rfqExpireTime, minLimitQtySpotOrder,
+                minLimitQtyContractOrder, minLimitQtyOptionOrder, strategyTypes: [{strategyName}],
+                counterparties: [{traderName, deskCode, type}]}
+            typed as RfqConfig in bybit_sync.api.answers.rfq
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/rfq-config
         """
@@ -391,7 +434,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateQuoteResult]:
         """Quote prices for a request.
 
         POST /v5/rfq/create-quote (signed, repeated only if nothing was sent; 50 calls/s)
@@ -407,6 +450,13 @@ class Rfq(Group):
                 price.
             quoteSellList: Sell side legs of the quote; a list of dicts with category, symbol and
                 price.
+
+        Returns:
+            result: {rfqId, quoteId, quoteLinkId, expiresAt, deskCode, status}
+            typed as CreateQuoteResult in bybit_sync.api.answers.rfq
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/create-quote
         """
@@ -433,7 +483,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateRfqResult]:
         """Ask counterparties for quotes.
 
         POST /v5/rfq/create-rfq (signed, repeated only if nothing was sent; 50 calls/s)
@@ -446,6 +496,13 @@ class Rfq(Group):
             rfqLinkId: Client RFQ id.
             anonymous: Hide the identity of this party; False by default.
             strategyType: Strategy name, custom by default; custom by default.
+
+        Returns:
+            result: {rfqId, rfqLinkId, status, expiresAt, deskCode}
+            typed as CreateRfqResult in bybit_sync.api.answers.rfq
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/create-rfq
         """
@@ -469,7 +526,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ExecuteQuoteResult]:
         """Trade at a quote.
 
         POST /v5/rfq/execute-quote (signed, repeated only if nothing was sent; 50 calls/s)
@@ -478,6 +535,13 @@ class Rfq(Group):
             rfqId: RFQ id.
             quoteId: Quote id.
             quoteSide: Quote side to take; one of Buy, Sell.
+
+        Returns:
+            result: {rfqId, rfqLinkId, quoteId, status}
+            typed as ExecuteQuoteResult in bybit_sync.api.answers.rfq
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/execute-quote
         """
@@ -489,14 +553,14 @@ class Rfq(Group):
     def get_public_trades(
         self,
         *,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PublicTrades]:
         """Block trades of all users.
 
         GET /v5/rfq/public-trades (signed if there are keys, always safe to repeat; 50 calls/s)
@@ -506,6 +570,11 @@ class Rfq(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {cursor, list: [{rfqId, strategyType, createdAt, updatedAt, legs: [{category,
+                symbol, side, price, qty, markPrice}]}]}
+            typed as PublicTrades in bybit_sync.api.answers.rfq
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/public-trades
         """
@@ -527,7 +596,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.QuoteList]:
         """Past quotes.
 
         GET /v5/rfq/quote-list (signed, always safe to repeat; 50 calls/s)
@@ -540,6 +609,12 @@ class Rfq(Group):
             status: Status filter; one of Active, Canceled, PendingFill, Filled, Expired, Failed.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {cursor, list: [{rfqId, rfqLinkId, quoteId, quoteLinkId, expiresAt, deskCode,
+                status, execQuoteSide, createdAt, updatedAt, quoteBuyList: [{category, symbol,
+                price, qty}], quoteSellList: [{category, symbol, price, qty}]}]}
+            typed as QuoteList in bybit_sync.api.answers.rfq
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/quote-list
         """
@@ -566,7 +641,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.QuoteRealtime]:
         """Live quotes.
 
         GET /v5/rfq/quote-realtime (signed, always safe to repeat; 50 calls/s)
@@ -576,6 +651,12 @@ class Rfq(Group):
             quoteId: Quote id.
             quoteLinkId: Client quote id.
             traderType: Act as quoter or requester; one of quote, request, quote by default.
+
+        Returns:
+            result: {list: [{rfqId, rfqLinkId, quoteId, quoteLinkId, expiresAt, deskCode, status,
+                execQuoteSide, createdAt, updatedAt, quoteBuyList: [{category, symbol, price, qty}],
+                quoteSellList: [{category, symbol, price, qty}]}]}
+            typed as QuoteRealtime in bybit_sync.api.answers.rfq
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/quote-realtime
         """
@@ -601,7 +682,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RfqList]:
         """Past requests for quote.
 
         GET /v5/rfq/rfq-list (signed, always safe to repeat; 50 calls/s)
@@ -613,6 +694,12 @@ class Rfq(Group):
             status: Status filter; one of Active, Canceled, Filled, Expired, Failed.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {cursor, list: [{rfqId, rfqLinkId, counterparties: [str], expiresAt,
+                strategyType, status, acceptOtherQuoteStatus, deskCode, createdAt, updatedAt, legs:
+                [{category, symbol, side, qty}]}]}
+            typed as RfqList in bybit_sync.api.answers.rfq
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/rfq-list
         """
@@ -637,7 +724,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RfqRealtime]:
         """Live requests for quote.
 
         GET /v5/rfq/rfq-realtime (signed, always safe to repeat; 50 calls/s)
@@ -646,6 +733,12 @@ class Rfq(Group):
             rfqId: RFQ id.
             rfqLinkId: Client RFQ id.
             traderType: Act as quoter or requester; one of quote, request, quote by default.
+
+        Returns:
+            result: {list: [{rfqId, rfqLinkId, counterparties: [str], expiresAt, strategyType,
+                status, acceptOtherQuoteStatus, deskCode, createdAt, updatedAt, legs: [{category,
+                symbol, side, qty}]}]}
+            typed as RfqRealtime in bybit_sync.api.answers.rfq
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/rfq-realtime
         """
@@ -668,7 +761,7 @@ class Rfq(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TradeList]:
         """Your block trades.
 
         GET /v5/rfq/trade-list (signed, always safe to repeat; 50 calls/s)
@@ -682,6 +775,13 @@ class Rfq(Group):
             status: Status filter; one of Filled, Failed.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {cursor, list: [{rfqId, rfqLinkId, quoteId, quoteLinkId, quoteSide,
+                strategyType, status, rfqDeskCode, quoteDeskCode, createdAt, updatedAt, legs:
+                [{category, orderId, symbol, side, price, qty, markPrice, execFee, execId,
+                resultCode, resultMessage, rejectParty}]}]}
+            typed as TradeList in bybit_sync.api.answers.rfq
 
         https://bybit-exchange.github.io/docs/v5/rfq/trade/trade-list
         """

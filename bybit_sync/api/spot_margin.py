@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import spot_margin as answers
+
 VipLevel = Literal[
     "No VIP",
     "VIP-1",
@@ -109,7 +111,7 @@ SPOT_MARGIN_TRADE_GET_FIXED_BORROW_CONTRACT_INFO = Endpoint(
         Param("orderId", "string"),
         Param("orderCurrency", "string"),
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -125,7 +127,7 @@ SPOT_MARGIN_TRADE_GET_FIXED_BORROW_ORDER_INFO = Endpoint(
         Param("orderCurrency", "string"),
         Param("state", "string", allowed=("1", "2", "3", "4")),
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
-        Param("limit", "string"),
+        Param("limit", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -141,7 +143,7 @@ SPOT_MARGIN_TRADE_GET_FIXED_BORROW_ORDER_QUOTE = Endpoint(
         Param("term", "string", allowed=("7", "14", "30", "90", "180")),
         Param("orderBy", "string", allowed=("apy", "term", "quantity")),
         Param("sort", "integer", allowed=(0, 1)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
     ),
 )
 SPOT_MARGIN_TRADE_RENEW_FIXED_BORROW = Endpoint(
@@ -235,7 +237,10 @@ SPOT_MARGIN_TRADE_SET_LEVERAGE = Endpoint(
     "POST",
     "/v5/spot-margin-trade/set-leverage",
     limit=Limit(5.0),
-    params=(Param("leverage", "decimal", required=True), Param("currency", "string")),
+    params=(
+        Param("leverage", "decimal", required=True, bounds=(2, 10)),
+        Param("currency", "string"),
+    ),
 )
 SPOT_MARGIN_TRADE_GET_STATUS_AND_LEVERAGE = Endpoint(
     "spot_margin",
@@ -369,7 +374,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CoinState]:
         """Whether coins may be traded on spot margin.
 
         GET /v5/spot-margin-trade/coinstate (signed if there are keys, always safe to repeat; 50
@@ -377,6 +382,10 @@ class SpotMargin(Group):
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {list: [{currency, spotLeverage}]}
+            typed as CoinState in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/coinstate
         """
@@ -392,7 +401,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.TieredCollateralRatio]:
         """Collateral ratios per coin and tier.
 
         GET /v5/spot-margin-trade/collateral (public, always safe to repeat; 120 calls/s per IP,
@@ -400,6 +409,10 @@ class SpotMargin(Group):
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {list: [{currency, collateralRatioList: [{maxQty, minQty, collateralRatio}]}]}
+            typed as TieredCollateralRatio in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/tier-collateral-ratio
         """
@@ -415,13 +428,20 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CurrencyData]:
         """Borrowing figures per coin.
 
         GET /v5/spot-margin-trade/currency-data (signed if there are keys, always safe to repeat)
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {list: [{currency, flexibleManualBorrowable, minFlexibleManualBorrowQty,
+                flexibleManualBorrowAccuracy, fixedManualBorrowable, minFixedManualBorrowQty,
+                fixedManualBorrowAccuracy, fixedInterestRateAccuracy, minFixedInterestRate,
+                maxFixedInterestRate}]}
+            typed as CurrencyData in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/currency-data
         """
@@ -438,7 +458,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.VipMarginData]:
         """Borrow limits and interest per VIP level.
 
         GET /v5/spot-margin-trade/data (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -447,6 +467,11 @@ class SpotMargin(Group):
             vipLevel: VIP level; one of No VIP, VIP-1, VIP-2, VIP-3, VIP-4, VIP-5, VIP-Supreme,
                 PRO-1, PRO-2, PRO-3, PRO-4, PRO-5, PRO-6.
             currency: Coin, upper case.
+
+        Returns:
+            result: {vipCoinList: [{list: [{borrowable, collateralRatio, currency, hourlyBorrowRate,
+                liquidationOrder, marginCollateral, maxBorrowingAmount}], vipLevel}]}
+            typed as VipMarginData in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/vip-margin
         """
@@ -464,7 +489,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FixedAvailableInventory]:
         """Amount that may be borrowed at a fixed rate and term.
 
         GET /v5/spot-margin-trade/fixed-available-inventory (signed, always safe to repeat)
@@ -473,6 +498,10 @@ class SpotMargin(Group):
             currency: Coin, upper case.
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             annualRate: Yearly rate as a fraction.
+
+        Returns:
+            result: {currency, term, annualRate, availableInventory, updateTime}
+            typed as FixedAvailableInventory in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/fixed-available-inventory
         """
@@ -493,7 +522,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FixedBorrowResult]:
         """Borrow at a fixed rate for spot margin.
 
         POST /v5/spot-margin-trade/fixedborrow (signed, repeated only if nothing was sent; 1 call/s)
@@ -505,6 +534,13 @@ class SpotMargin(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             repayType: Repayment behaviour at maturity; one of 1, 2, 1 by default.
             strategyType: Allow partial fill or not; one of PARTIAL, FULL, PARTIAL by default.
+
+        Returns:
+            result: {orderId}
+            typed as FixedBorrowResult in bybit_sync.api.answers.spot_margin
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/fixedborrow
         """
@@ -531,7 +567,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FixedBorrowContractInfo]:
         """Your fixed-rate borrowing contracts for spot margin.
 
         GET /v5/spot-margin-trade/fixedborrow-contract-info (signed, always safe to repeat; 5
@@ -543,6 +579,12 @@ class SpotMargin(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{annualRate, borrowCurrency, borrowTime, interestPaid, loanId, orderId,
+                repaymentTime, residualPenaltyInterest, residualPrincipal, status, term, repayType,
+                strategyType}], nextPageCursor}
+            typed as FixedBorrowContractInfo in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/fixedborrow-contract-info
         """
@@ -569,7 +611,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FixedBorrowOrderInfo]:
         """Your orders to borrow at a fixed rate for spot margin.
 
         GET /v5/spot-margin-trade/fixedborrow-order-info (signed, always safe to repeat; 5 calls/s)
@@ -581,6 +623,11 @@ class SpotMargin(Group):
             term: Fixed term in days; one of 7, 14, 30, 90, 180.
             limit: Rows per page; 1 to 100, 10 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{annualRate, orderId, orderTime, filledQty, orderQty, orderCurrency,
+                state, term, repayType, strategyType}], nextPageCursor}
+            typed as FixedBorrowOrderInfo in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/fixedborrow-order-info
         """
@@ -607,7 +654,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FixedBorrowOrderQuote]:
         """Open orders of the fixed-rate market, for spot margin.
 
         GET /v5/spot-margin-trade/fixedborrow-order-quote (signed, always safe to repeat; 5 calls/s)
@@ -618,6 +665,10 @@ class SpotMargin(Group):
             orderBy: Sort field; one of apy, term, quantity.
             sort: Sort direction; one of 0, 1, 0 by default.
             limit: Rows per page; 1 to 100, 10 by default.
+
+        Returns:
+            result: {list: [{orderCurrency, term, annualRate, qty}]}
+            typed as FixedBorrowOrderQuote in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/fixedborrow-order-quote
         """
@@ -640,7 +691,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[str]:
         """Renew a fixed-rate loan for spot margin.
 
         POST /v5/spot-margin-trade/fixedborrow-renew (signed, repeated only if nothing was sent; 1
@@ -649,6 +700,12 @@ class SpotMargin(Group):
         Args:
             loanId: Loan contract id.
             qty: Amount to renew, all when absent.
+
+        Returns:
+            result: str
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/fixedborrow-renew
         """
@@ -664,13 +721,17 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FlexibleAvailableInventory]:
         """Amount that may be borrowed at a flexible rate.
 
         GET /v5/spot-margin-trade/flexible-available-inventory (signed, always safe to repeat)
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {currency, availableInventory, updateTime}
+            typed as FlexibleAvailableInventory in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/flexible-available-inventory
         """
@@ -691,13 +752,17 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AutoRepayMode]:
         """Whether liabilities are repaid automatically, per coin.
 
         GET /v5/spot-margin-trade/get-auto-repay-mode (signed, always safe to repeat; 50 calls/s)
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {data: [{currency, autoRepayMode}]}
+            typed as AutoRepayMode in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/get-auto-repay-mode
         """
@@ -711,12 +776,12 @@ class SpotMargin(Group):
         *,
         currency: str,
         vipLevel: VipLevel | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.HistoricalInterestRate]:
         """Past hourly interest rates of a coin, over up to 6 months.
 
         GET /v5/spot-margin-trade/interest-rate-history (signed, always safe to repeat)
@@ -730,6 +795,10 @@ class SpotMargin(Group):
             startTime: Start of time window; unix milliseconds or a datetime with time zone, at most
                 30 days from start to end.
             endTime: End of time window; unix milliseconds or a datetime with time zone.
+
+        Returns:
+            result: {list: [{timestamp, currency, hourlyBorrowRate, vipLevel}]}
+            typed as HistoricalInterestRate in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/historical-interest
         """
@@ -750,13 +819,18 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Liability]:
         """Liability of a coin.
 
         GET /v5/spot-margin-trade/liability (signed, always safe to repeat; 5 calls/s)
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {currency, totalBorrowAmount, fixedBorrowAmount, flexibleBorrowAmount,
+                spotTotalBorrow, derivativesBorrow}
+            typed as Liability in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/liability
         """
@@ -772,13 +846,17 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.MaxBorrowable]:
         """Largest amount of a coin that may be borrowed.
 
         GET /v5/spot-margin-trade/max-borrowable (signed, always safe to repeat; 50 calls/s)
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {currency, maxLoan}
+            typed as MaxBorrowable in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/max-borrowable
         """
@@ -794,13 +872,18 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PositionTiers]:
         """Borrow limits and leverage per tier.
 
         GET /v5/spot-margin-trade/position-tiers (signed if there are keys, always safe to repeat)
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {list: [{currency, positionTiersRatioList: [{tier, borrowLimit, positionMMR,
+                positionIMR, maxLeverage}]}]}
+            typed as PositionTiers in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/position-tiers
         """
@@ -816,7 +899,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.RepaymentAvailableAmount]:
         """Amount of a coin that is available for repayment.
 
         GET /v5/spot-margin-trade/repayment-available-amount (signed, always safe to repeat; 50
@@ -824,6 +907,10 @@ class SpotMargin(Group):
 
         Args:
             currency: Coin, upper case.
+
+        Returns:
+            result: {currency, lossLessRepaymentAmount}
+            typed as RepaymentAvailableAmount in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/repayment-available-amount
         """
@@ -840,7 +927,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AutoRepayMode]:
         """Switch automatic repayment, for one coin or all.
 
         POST /v5/spot-margin-trade/set-auto-repay-mode (signed, repeated only if nothing was sent; 5
@@ -851,6 +938,13 @@ class SpotMargin(Group):
         Args:
             autoRepayMode: Switch automatic repayment on or off; one of 1, 0.
             currency: Coin, upper case.
+
+        Returns:
+            result: {data: [{currency, autoRepayMode}]}
+            typed as AutoRepayMode in bybit_sync.api.answers.spot_margin
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/set-auto-repay-mode
         """
@@ -879,6 +973,13 @@ class SpotMargin(Group):
             leverage: Leverage multiple; 2 to 10.
             currency: Coin, upper case.
 
+        Returns:
+            result: empty
+
+        Raises:
+            ParameterError: leverage out of range (176034).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/set-leverage
         """
         if unknown:
@@ -892,12 +993,16 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.StatusAndLeverage]:
         """Whether spot margin is on, and its leverage.
 
         GET /v5/spot-margin-trade/state (signed, always safe to repeat; 50 calls/s)
 
         Demo accounts may call it.
+
+        Returns:
+            result: {spotLeverage, spotMarginMode, effectiveLeverage}
+            typed as StatusAndLeverage in bybit_sync.api.answers.spot_margin
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/status
         """
@@ -912,7 +1017,7 @@ class SpotMargin(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ToggleMarginTradeResult]:
         """Switch spot margin trading.
 
         POST /v5/spot-margin-trade/switch-mode (signed, repeated only if nothing was sent; 5
@@ -922,6 +1027,13 @@ class SpotMargin(Group):
 
         Args:
             spotMarginMode: Spot margin on or off; one of 1, 0.
+
+        Returns:
+            result: {spotMarginMode}
+            typed as ToggleMarginTradeResult in bybit_sync.api.answers.spot_margin
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/spot-margin-uta/switch-mode
         """
@@ -942,6 +1054,9 @@ class SpotMargin(Group):
         GET /v5/spot-cross-margin-trade/account (signed, always safe to repeat)
 
         Deprecated: classic-account margin; no doc page any more.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_GET_LOAN_ACCOUNT_INFO, unknown)
@@ -960,6 +1075,9 @@ class SpotMargin(Group):
         IP, shared)
 
         Deprecated: classic-account margin; no doc page any more.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_GET_BORROWABLE_COIN_INFO, unknown)
@@ -983,6 +1101,12 @@ class SpotMargin(Group):
         Args:
             coin: Coin, upper case.
             qty: Amount to borrow.
+
+        Returns:
+            result: not documented
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_BORROW, unknown)
@@ -1005,6 +1129,9 @@ class SpotMargin(Group):
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_GET_INTEREST_QUOTA, unknown)
@@ -1023,6 +1150,9 @@ class SpotMargin(Group):
         GET /v5/spot-cross-margin-trade/orders (signed, always safe to repeat)
 
         Deprecated: classic-account margin; no doc page any more.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_GET_BORROW_ORDER_DETAIL, unknown)
@@ -1041,6 +1171,9 @@ class SpotMargin(Group):
         IP, shared)
 
         Deprecated: classic-account margin; no doc page any more.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_GET_VIP_MARGIN_DATA, unknown)
@@ -1064,6 +1197,12 @@ class SpotMargin(Group):
 
         Args:
             coin: Coin, upper case.
+
+        Returns:
+            result: not documented
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_REPAY, unknown)
@@ -1082,6 +1221,9 @@ class SpotMargin(Group):
         GET /v5/spot-cross-margin-trade/repay-history (signed, always safe to repeat)
 
         Deprecated: classic-account margin; no doc page any more.
+
+        Returns:
+            result: not documented
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_GET_REPAYMENT_ORDER_DETAIL, unknown)
@@ -1103,6 +1245,12 @@ class SpotMargin(Group):
 
         Args:
             switch: Margin trading on (1) or off (0).
+
+        Returns:
+            result: not documented
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
         """
         if unknown:
             raise unknown_keyword(SPOT_MARGIN_TRADE_NORMAL_TOGGLE_MARGIN_TRADE, unknown)

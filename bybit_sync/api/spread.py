@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import spread as answers
+
 SPREAD_GET_TRADE_HISTORY = Endpoint(
     "spread",
     "spread_get_trade_history",
@@ -29,7 +31,7 @@ SPREAD_GET_TRADE_HISTORY = Endpoint(
         Param("orderLinkId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -44,7 +46,7 @@ SPREAD_GET_INSTRUMENTS_INFO = Endpoint(
     params=(
         Param("symbol", "string"),
         Param("baseCoin", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 500)),
         Param("cursor", "string"),
     ),
 )
@@ -103,7 +105,7 @@ SPREAD_PLACE_ORDER = Endpoint(
         Param("orderType", "string", required=True, allowed=("Limit", "Market")),
         Param("qty", "decimal", required=True),
         Param("price", "decimal"),
-        Param("orderLinkId", "string"),
+        Param("orderLinkId", "string", longest=45),
         Param("timeInForce", "string", allowed=("IOC", "FOK", "GTC", "PostOnly")),
     ),
     idempotency="orderLinkId",
@@ -122,7 +124,7 @@ SPREAD_GET_ORDER_HISTORY = Endpoint(
         Param("orderLinkId", "string"),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -138,7 +140,7 @@ SPREAD_GET_OPEN_ORDERS = Endpoint(
         Param("baseCoin", "string"),
         Param("orderId", "string"),
         Param("orderLinkId", "string"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -150,7 +152,7 @@ SPREAD_GET_ORDERBOOK = Endpoint(
     auth="none",
     repeat="always",
     limit=Limit(600.0, window=5.0, scope="ip"),
-    params=(Param("symbol", "string", required=True), Param("limit", "integer")),
+    params=(Param("symbol", "string", required=True), Param("limit", "integer", bounds=(1, 25))),
 )
 SPREAD_GET_PUBLIC_TRADE_HISTORY = Endpoint(
     "spread",
@@ -160,7 +162,7 @@ SPREAD_GET_PUBLIC_TRADE_HISTORY = Endpoint(
     auth="none",
     repeat="always",
     limit=Limit(600.0, window=5.0, scope="ip"),
-    params=(Param("symbol", "string", required=True), Param("limit", "integer")),
+    params=(Param("symbol", "string", required=True), Param("limit", "integer", bounds=(1, 1000))),
 )
 SPREAD_GET_TICKERS = Endpoint(
     "spread",
@@ -201,14 +203,14 @@ class Spread(Group):
         symbol: str | None = None,
         orderId: str | None = None,
         orderLinkId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadGetTradeHistoryResult]:
         """Your spread executions, over up to 2 years.
 
         GET /v5/spread/execution/list (signed, always safe to repeat; 50 calls/s)
@@ -222,6 +224,12 @@ class Spread(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{symbol, orderLinkId, side, orderId, execPrice, execTime, execType,
+                execQty, execId, legs: [{symbol, side, execPrice, execTime, execValue, execType,
+                category, execQty, execFee, execFeeV2, feeCurrency, execId}]}], nextPageCursor}
+            typed as SpreadGetTradeHistoryResult in bybit_sync.api.answers.spread
 
         https://bybit-exchange.github.io/docs/v5/spread/trade/trade-history
         """
@@ -248,7 +256,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadGetInstrumentsInfoResult]:
         """Trading rules of spread combinations.
 
         GET /v5/spread/instrument (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -258,6 +266,12 @@ class Spread(Group):
             baseCoin: Base coin, upper case.
             limit: Rows per page; 1 to 500, 200 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{symbol, contractType, status, baseCoin, quoteCoin, settleCoin,
+                tickSize, minPrice, maxPrice, lotSize, minSize, maxSize, launchTime, deliveryTime,
+                legs: [{symbol, contractType}]}], nextPageCursor}
+            typed as SpreadGetInstrumentsInfoResult in bybit_sync.api.answers.spread
 
         https://bybit-exchange.github.io/docs/v5/spread/market/instrument
         """
@@ -275,7 +289,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadGetMaxQtyResult]:
         """Largest quantity that a spread order may have.
 
         GET /v5/spread/max-qty (signed, always safe to repeat; 50 calls/s)
@@ -284,6 +298,10 @@ class Spread(Group):
             symbol: Spread combination name.
             side: Buy or sell; one of 1, 2.
             orderPrice: Order price.
+
+        Returns:
+            result: {ab}
+            typed as SpreadGetMaxQtyResult in bybit_sync.api.answers.spread
 
         https://bybit-exchange.github.io/docs/v5/spread/trade/max-qty
         """
@@ -303,7 +321,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderIds]:
         """Change the price or size of an open spread order.
 
         POST /v5/spread/order/amend (signed, repeated only if nothing was sent; 20 calls/s)
@@ -316,6 +334,13 @@ class Spread(Group):
             orderLinkId: Client order id.
             qty: New quantity; this or price.
             price: New price; empty keeps it.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as OrderIds in bybit_sync.api.answers.spread
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/spread/trade/amend-order
         """
@@ -338,7 +363,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderIds]:
         """Cancel one open spread order.
 
         POST /v5/spread/order/cancel (signed, repeated only if nothing was sent; 20 calls/s)
@@ -348,6 +373,13 @@ class Spread(Group):
         Args:
             orderId: Exchange order id.
             orderLinkId: Client order id.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as OrderIds in bybit_sync.api.answers.spread
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/spread/trade/cancel-order
         """
@@ -364,7 +396,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadCancelAllOrdersResult]:
         """Cancel all open spread orders, of one combination or all.
 
         POST /v5/spread/order/cancel-all (signed, repeated only if nothing was sent; 5 calls/s)
@@ -372,6 +404,13 @@ class Spread(Group):
         Args:
             symbol: Spread combination name.
             cancelAll: Cancel everything when no symbol is given.
+
+        Returns:
+            result: {list: [{orderId, orderLinkId}], success}
+            typed as SpreadCancelAllOrdersResult in bybit_sync.api.answers.spread
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/spread/trade/cancel-all
         """
@@ -393,7 +432,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderIds]:
         """Place a spread order.
 
         POST /v5/spread/order/create (signed, repeated only if nothing was sent; 20 calls/s)
@@ -408,6 +447,15 @@ class Spread(Group):
             price: Price.
             orderLinkId: Client order id, up to 45 characters.
             timeInForce: Time in force; one of IOC, FOK, GTC, PostOnly.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as OrderIds in bybit_sync.api.answers.spread
+
+        Raises:
+            ExchangeBusyError: another order of the combination is running, try later (110114).
+            PermissionDeniedError: not in isolated margin (110110).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/spread/trade/create-order
         """
@@ -431,14 +479,14 @@ class Spread(Group):
         baseCoin: str | None = None,
         orderId: str | None = None,
         orderLinkId: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadGetOrderHistoryResult]:
         """Spread orders that are no longer open.
 
         GET /v5/spread/order/history (signed, always safe to repeat; 50 calls/s)
@@ -453,6 +501,13 @@ class Spread(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{symbol, orderType, orderLinkId, orderId, contractType, cxlRejReason,
+                orderStatus, price, orderQty, timeInForce, baseCoin, createdAt, updatedAt, side,
+                leavesQty, settleCoin, cumExecQty, qty, leg1Symbol, leg1ProdType, leg1OrderId,
+                leg1Side, leg2ProdType, leg2OrderId, leg2Symbol, leg2Side}], nextPageCursor}
+            typed as SpreadGetOrderHistoryResult in bybit_sync.api.answers.spread
 
         https://bybit-exchange.github.io/docs/v5/spread/trade/order-history
         """
@@ -482,7 +537,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadGetOpenOrdersResult]:
         """Open spread orders.
 
         GET /v5/spread/order/realtime (signed, always safe to repeat; 50 calls/s)
@@ -494,6 +549,12 @@ class Spread(Group):
             orderLinkId: Client order id.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{symbol, baseCoin, orderType, orderLinkId, side, timeInForce, orderId,
+                leavesQty, orderStatus, cumExecQty, price, qty, createdTime, updatedTime}],
+                nextPageCursor}
+            typed as SpreadGetOpenOrdersResult in bybit_sync.api.answers.spread
 
         https://bybit-exchange.github.io/docs/v5/spread/trade/open-order
         """
@@ -517,7 +578,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadGetOrderbookResult]:
         """Order book of a spread combination.
 
         GET /v5/spread/orderbook (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -525,6 +586,10 @@ class Spread(Group):
         Args:
             symbol: Spread combination name.
             limit: Levels per side; 1 to 25, 1 by default.
+
+        Returns:
+            result: {s, b: [[price, size]], a: [[price, size]], ts, u, seq, cts}
+            typed as SpreadGetOrderbookResult in bybit_sync.api.answers.spread
 
         https://bybit-exchange.github.io/docs/v5/spread/market/orderbook
         """
@@ -541,7 +606,7 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadGetPublicTradeHistoryResult]:
         """Most recent public trades of a spread combination.
 
         GET /v5/spread/recent-trade (public, always safe to repeat; 120 calls/s per IP, shared)
@@ -549,6 +614,10 @@ class Spread(Group):
         Args:
             symbol: Spread combination name.
             limit: Rows per page; 1 to 1000, 500 by default.
+
+        Returns:
+            result: {list: [{execId, symbol, price, size, side, time, seq}]}
+            typed as SpreadGetPublicTradeHistoryResult in bybit_sync.api.answers.spread
 
         https://bybit-exchange.github.io/docs/v5/spread/market/recent-trade
         """
@@ -564,13 +633,18 @@ class Spread(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SpreadGetTickersResult]:
         """Latest price, best bid and ask of a spread combination.
 
         GET /v5/spread/tickers (public, always safe to repeat; 120 calls/s per IP, shared)
 
         Args:
             symbol: Spread combination name.
+
+        Returns:
+            result: {list: [{symbol, bidPrice, bidSize, askPrice, askSize, lastPrice, highPrice24h,
+                lowPrice24h, prevPrice24h, volume24h}]}
+            typed as SpreadGetTickersResult in bybit_sync.api.answers.spread
 
         https://bybit-exchange.github.io/docs/v5/spread/market/tickers
         """

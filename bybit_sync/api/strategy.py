@@ -15,6 +15,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import strategy as answers
+
 StrategyCategory = Literal[
     "UTA_USDT",
     "UTA_USDC",
@@ -51,7 +53,7 @@ CREATE_STRATEGY = Endpoint(
             required=True,
             allowed=("twap", "chaseOrder", "iceberg", "pov"),
         ),
-        Param("duration", "integer"),
+        Param("duration", "integer", bounds=(300, 86400)),
         Param("reduceOnly", "boolean"),
         Param("positionIdx", "integer", allowed=(0, 1, 2)),
         Param("leverageType", "integer", allowed=(0, 1)),
@@ -60,7 +62,7 @@ CREATE_STRATEGY = Endpoint(
         Param("triggerPrice", "decimal"),
         Param("maxChasePrice", "decimal"),
         Param("chaseDistance", "decimal"),
-        Param("chasePercentE4", "integer"),
+        Param("chasePercentE4", "integer", bounds=(None, 500)),
         Param("subSize", "decimal"),
         Param("orderCount", "integer"),
         Param("subPositionValue", "decimal"),
@@ -76,9 +78,9 @@ CREATE_STRATEGY = Endpoint(
                     required=True,
                     allowed=("TradedVolume", "OppositeSideLiquidity", "SameSideLiquidity"),
                 ),
-                Param("participationRate", "decimal", required=True),
-                Param("referenceWindow", "string"),
-                Param("depthReference", "integer"),
+                Param("participationRate", "decimal", required=True, bounds=(1, 100)),
+                Param("referenceWindow", "string", bounds=(60, 14400)),
+                Param("depthReference", "integer", bounds=(1, 10)),
             ),
         ),
     ),
@@ -98,7 +100,7 @@ GET_STRATEGY_LIST = Endpoint(
         Param("strategyType", "string", allowed=("twap", "chaseOrder", "iceberg", "pov")),
         Param("beginTimeE0", "integer"),
         Param("endTimeE0", "integer"),
-        Param("pageSize", "integer"),
+        Param("pageSize", "integer", bounds=(None, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -171,7 +173,7 @@ class Strategy(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateStrategyResult]:
         """Start a strategy order: TWAP, chase, iceberg or POV.
 
         POST /v5/strategy/create (signed, repeated only if nothing was sent; 100 calls/s)
@@ -201,6 +203,13 @@ class Strategy(Group):
             limitPrice: Fixed price of child orders.
             povParams: Percentage-of-volume settings; a dict with mode and participationRate, and if
                 wanted referenceWindow, depthReference.
+
+        Returns:
+            result: {strategyId, result}
+            typed as CreateStrategyResult in bybit_sync.api.answers.strategy
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/strategy/create-strategy
         """
@@ -247,7 +256,7 @@ class Strategy(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.StrategyList]:
         """Your strategy orders.
 
         GET /v5/strategy/list (signed, always safe to repeat; 200 calls/s)
@@ -263,6 +272,13 @@ class Strategy(Group):
             endTimeE0: End of time window (unix seconds).
             pageSize: Rows per page; at most 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{strategyId, category, symbol, side, size, strategyType, status,
+                executedSize, executedAvgPrice, executedStartTimeE3, executedEndTimeE3,
+                createdTimeE3, updatedTimeE3, reduceOnly, triggerPrice, isTriggered, … 31 more}],
+                nextCursor, prevCursor}
+            typed as StrategyList in bybit_sync.api.answers.strategy
 
         https://bybit-exchange.github.io/docs/v5/strategy/strategy-list
         """
@@ -295,7 +311,7 @@ class Strategy(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.StrategyOrderList]:
         """Child orders of a strategy order.
 
         GET /v5/strategy/order-list (signed, always safe to repeat; 200 calls/s)
@@ -309,6 +325,13 @@ class Strategy(Group):
             endTimeE0: End of time window (unix seconds).
             pageSize: Rows per page; 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {list: [{strategyId, orderId, symbol, side, size, price, status, executedSize,
+                dealTimeE3, parentOrderId, createdTimeE3, updatedTimeE3, code, msg, category,
+                positionIdx, orderType, leverageType, tpPrice, slPrice, orderPriceOffset,
+                positionValue, filledPositionValue}], nextCursor, prevCursor}
+            typed as StrategyOrderList in bybit_sync.api.answers.strategy
 
         https://bybit-exchange.github.io/docs/v5/strategy/order-list
         """
@@ -333,13 +356,20 @@ class Strategy(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.StopStrategyResult]:
         """Stop a strategy order.
 
         POST /v5/strategy/stop (signed, repeated only if nothing was sent; 100 calls/s)
 
         Args:
             strategyId: Strategy id.
+
+        Returns:
+            result: {strategyId}
+            typed as StopStrategyResult in bybit_sync.api.answers.strategy
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/strategy/stop-strategy
         """

@@ -16,6 +16,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import trade as answers
+
 ExecType = Literal[
     "Trade",
     "AdlTrade",
@@ -66,7 +68,7 @@ GET_EXECUTIONS = Endpoint(
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
         Param("execType", "string", allowed=get_args(ExecType)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -201,7 +203,7 @@ PLACE_ORDER = Endpoint(
         Param("orderIv", "decimal"),
         Param("timeInForce", "string", allowed=("GTC", "IOC", "FOK", "PostOnly", "RPI")),
         Param("positionIdx", "integer", allowed=(0, 1, 2)),
-        Param("orderLinkId", "string"),
+        Param("orderLinkId", "string", longest=36),
         Param("takeProfit", "decimal"),
         Param("stopLoss", "decimal"),
         Param("tpTriggerBy", "string", allowed=("LastPrice", "IndexPrice", "MarkPrice")),
@@ -247,7 +249,7 @@ PLACE_BATCH_ORDER = Endpoint(
                 Param("orderIv", "decimal"),
                 Param("timeInForce", "string", allowed=("GTC", "IOC", "FOK", "PostOnly", "RPI")),
                 Param("positionIdx", "integer", allowed=(0, 1, 2)),
-                Param("orderLinkId", "string"),
+                Param("orderLinkId", "string", longest=36),
                 Param("takeProfit", "decimal"),
                 Param("stopLoss", "decimal"),
                 Param("tpTriggerBy", "string", allowed=("LastPrice", "IndexPrice", "MarkPrice")),
@@ -274,7 +276,7 @@ SET_DCP = Endpoint(
     limit=Limit(5.0, by_category={"inverse": 5.0, "linear": 5.0, "option": 5.0, "spot": 5.0}),
     params=(
         Param("product", "string", allowed=("OPTIONS", "DERIVATIVES", "SPOT")),
-        Param("timeWindow", "integer", required=True),
+        Param("timeWindow", "integer", required=True, bounds=(3, 300)),
     ),
 )
 GET_ORDER_HISTORY = Endpoint(
@@ -295,7 +297,7 @@ GET_ORDER_HISTORY = Endpoint(
         Param("orderStatus", "string", allowed=get_args(OrderStatus)),
         Param("startTime", "time_ms"),
         Param("endTime", "time_ms"),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -325,7 +327,7 @@ PRE_CHECK_ORDER = Endpoint(
         Param("orderIv", "decimal"),
         Param("timeInForce", "string", allowed=("GTC", "IOC", "FOK", "PostOnly", "RPI")),
         Param("positionIdx", "integer", allowed=(0, 1, 2)),
-        Param("orderLinkId", "string"),
+        Param("orderLinkId", "string", longest=36),
         Param("takeProfit", "decimal"),
         Param("stopLoss", "decimal"),
         Param("tpTriggerBy", "string", allowed=("LastPrice", "IndexPrice", "MarkPrice")),
@@ -359,7 +361,7 @@ GET_OPEN_ORDERS = Endpoint(
         Param("orderLinkId", "string"),
         Param("openOnly", "integer", allowed=(0, 1)),
         Param("orderFilter", "string", allowed=get_args(OrderFilter)),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 50)),
         Param("cursor", "string"),
     ),
 )
@@ -409,15 +411,15 @@ class Trade(Group):
         orderLinkId: str | None = None,
         baseCoin: str | None = None,
         settleCoin: str | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         execType: ExecType | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.Executions]:
         """Your executions (fills), over up to 2 years.
 
         GET /v5/execution/list (signed, always safe to repeat; 50 calls/s)
@@ -438,6 +440,14 @@ class Trade(Group):
                 Settle, BlockTrade, MovePosition, FutureSpread, CorporateAction.
             limit: Rows per page; 1 to 100, 50 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{symbol, orderId, orderLinkId, side, orderPrice, orderQty,
+                leavesQty, createType, orderType, stopOrderType, execFee, execFeeV2, execId,
+                execPrice, execQty, execType, execValue, execTime, feeCurrency, isMaker, feeRate,
+                tradeIv, markIv, markPrice, indexPrice, underlyingPrice, blockTradeId, closedSize,
+                seq, extraFees}], nextPageCursor}
+            typed as Executions in bybit_sync.api.answers.trade
 
         https://bybit-exchange.github.io/docs/v5/order/execution
         """
@@ -480,7 +490,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderIds]:
         """Change the price, size or stops of an open order.
 
         POST /v5/order/amend (signed, repeated only if nothing was sent; 10 calls/s)
@@ -504,6 +514,18 @@ class Trade(Group):
             triggerBy: Price that triggers the order; one of LastPrice, IndexPrice, MarkPrice.
             tpLimitPrice: Limit price used when take profit fires.
             slLimitPrice: Limit price used when stop loss fires.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as OrderIds in bybit_sync.api.answers.trade
+
+        Raises:
+            OrderError: no such order (110001); no such spot order (170213); order already filled or
+                finished (110008); order already cancelled (110010); new quantity not above the
+                filled one (110064).
+            ExchangeBusyError: order is in process, try later (110079); spot amend timed out at
+                Bybit, ask for the order (170310).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/order/amend-order
         """
@@ -537,7 +559,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BatchResult]:
         """Change several open orders; each succeeds or fails by itself.
 
         POST /v5/order/amend-batch (signed, repeated only if nothing was sent; 10 calls/s, spot 20)
@@ -551,6 +573,15 @@ class Trade(Group):
                 for spot, a list of dicts with symbol, and if wanted orderId, orderLinkId, orderIv,
                 triggerPrice, qty, price, tpslMode, takeProfit, stopLoss, tpTriggerBy, slTriggerBy,
                 triggerBy, tpLimitPrice, slLimitPrice.
+
+        Returns:
+            result: {list: [{category, symbol, orderId, orderLinkId}]}
+            typed as BatchResult in bybit_sync.api.answers.trade
+
+        Raises:
+            ParameterError: the list is empty or too long; faults of single orders are in retExtInfo
+                (10001).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/order/batch-amend
         """
@@ -570,7 +601,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderIds]:
         """Cancel one open order.
 
         POST /v5/order/cancel (signed, repeated only if nothing was sent; 10 calls/s, spot 20)
@@ -584,6 +615,17 @@ class Trade(Group):
             orderLinkId: Client order id.
             orderFilter: Order kind: normal, conditional, TP/SL and so on; one of Order, tpslOrder,
                 StopOrder, Order by default.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as OrderIds in bybit_sync.api.answers.trade
+
+        Raises:
+            OrderError: no such order (110001); no such spot order (170213); order already filled or
+                finished (110008); spot order already filled (170139); order already cancelled
+                (110010); spot order already cancelled (170142).
+            ExchangeBusyError: spot cancel timed out at Bybit, ask for the order (170147).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/order/cancel-order
         """
@@ -610,7 +652,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CancelAllOrdersResult]:
         """Cancel all open orders of a symbol, coin or product line.
 
         POST /v5/order/cancel-all (signed, repeated only if nothing was sent; 1 call/s, inverse 10,
@@ -627,6 +669,14 @@ class Trade(Group):
             orderFilter: Order kind: normal, conditional, TP/SL and so on; one of Order, tpslOrder,
                 StopOrder, OcoOrder, BidirectionalTpslOrder, OpenOrder, Order by default.
             stopOrderType: Kind of conditional orders to cancel; Stop.
+
+        Returns:
+            result: {list: [{orderId, orderLinkId}], success}
+            typed as CancelAllOrdersResult in bybit_sync.api.answers.trade
+
+        Raises:
+            ExchangeBusyError: trading is closed now (110066).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/order/cancel-all
         """
@@ -650,7 +700,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BatchResult]:
         """Cancel several open orders; each succeeds or fails by itself.
 
         POST /v5/order/cancel-batch (signed, repeated only if nothing was sent; 10 calls/s, spot 20)
@@ -662,6 +712,15 @@ class Trade(Group):
             category: Product line; one of linear, option, spot, inverse.
             request: Items of the batch; at most 20 for option, 20 for inverse, 20 for linear, 10
                 for spot, a list of dicts with symbol, and if wanted orderId, orderLinkId.
+
+        Returns:
+            result: {list: [{category, symbol, orderId, orderLinkId}]}
+            typed as BatchResult in bybit_sync.api.answers.trade
+
+        Raises:
+            ParameterError: the list is empty or too long; faults of single orders are in retExtInfo
+                (10001).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/order/batch-cancel
         """
@@ -710,7 +769,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OrderIds]:
         """Place an order.
 
         POST /v5/order/create (signed, repeated only if nothing was sent; 10 calls/s, spot 20)
@@ -760,6 +819,20 @@ class Trade(Group):
                 default.
             bboSideType: Which book side prices the order; one of Queue, Counterparty.
             bboLevel: Book level for best-bid-offer pricing; one of 1, 2, 3, 4, 5.
+
+        Returns:
+            result: {orderId, orderLinkId}
+            typed as OrderIds in bybit_sync.api.answers.trade
+
+        Raises:
+            InsufficientFundsError: available balance too small (110007); spot balance too small
+                (170131).
+            OrderError: orderLinkId used before (110072); spot orderLinkId used before (170141);
+                price outside the allowed band (110003); order value too small (110094); spot order
+                value too small (170140); quantity rounds to zero (110017); 500 orders are open
+                (110020).
+            ExchangeBusyError: spot order timed out at Bybit, ask for it by orderLinkId (170146).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/order/create-order
         """
@@ -811,7 +884,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PlacedBatch]:
         """Place several orders; each succeeds or fails by itself.
 
         POST /v5/order/create-batch (signed, repeated only if nothing was sent; 10 calls/s, spot 20)
@@ -828,6 +901,15 @@ class Trade(Group):
                 tpTriggerBy, slTriggerBy, reduceOnly, closeOnTrigger, smpType, mmp, tpslMode,
                 tpLimitPrice, slLimitPrice, tpOrderType, slOrderType.
 
+        Returns:
+            result: {list: [{category, symbol, orderId, orderLinkId, createAt}]}
+            typed as PlacedBatch in bybit_sync.api.answers.trade
+
+        Raises:
+            ParameterError: the list is empty or too long; faults of single orders are in retExtInfo
+                (10001).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/order/batch-place
         """
         if unknown:
@@ -843,7 +925,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[dict[str, Any] | None]:
         """Set how long a lost connection may last before orders are cancelled.
 
         POST /v5/order/disconnected-cancel-all (signed, repeated only if nothing was sent; 5
@@ -855,6 +937,12 @@ class Trade(Group):
             timeWindow: Seconds without connection before orders are cancelled; 3 to 300.
             product: Product line, options by default; one of OPTIONS, DERIVATIVES, SPOT, OPTIONS by
                 default.
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/order/dcp
         """
@@ -874,14 +962,14 @@ class Trade(Group):
         orderLinkId: str | None = None,
         orderFilter: OrderFilter | None = None,
         orderStatus: OrderStatus | None = None,
-        startTime: datetime | int | str | None = None,
-        endTime: datetime | int | str | None = None,
+        startTime: datetime | int | None = None,
+        endTime: datetime | int | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PastOrders]:
         """Orders that are no longer open.
 
         GET /v5/order/history (signed, always safe to repeat; 50 calls/s)
@@ -905,6 +993,14 @@ class Trade(Group):
             endTime: End of time window; unix milliseconds or a datetime with time zone.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, list: [{orderId, orderLinkId, parentOrderLinkId, blockTradeId,
+                symbol, price, qty, side, isLeverage, positionIdx, orderStatus, createType,
+                cancelType, rejectReason, avgPrice, leavesQty, leavesValue, cumExecQty,
+                cumExecValue, cumExecFee, timeInForce, orderType, stopOrderType, orderIv, … 28
+                more}], nextPageCursor}
+            typed as PastOrders in bybit_sync.api.answers.trade
 
         https://bybit-exchange.github.io/docs/v5/order/order-list
         """
@@ -966,7 +1062,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.PreCheckOrderResult]:
         """Margin rates before and after an order, without placing it.
 
         POST /v5/order/pre-check (signed, always safe to repeat; 10 calls/s, spot 20)
@@ -1015,6 +1111,13 @@ class Trade(Group):
                 default.
             bboSideType: Which book side prices the order; one of Queue, Counterparty.
             bboLevel: Book level for best-bid-offer pricing; one of 1, 2, 3, 4, 5.
+
+        Returns:
+            result: {orderId, orderLinkId, preImrE4, preMmrE4, postImrE4, postMmrE4}
+            typed as PreCheckOrderResult in bybit_sync.api.answers.trade
+
+        Raises:
+            InsufficientFundsError: available balance too small (110007).
 
         https://bybit-exchange.github.io/docs/v5/order/pre-check-order
         """
@@ -1074,7 +1177,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.OpenOrders]:
         """Open orders, and the 500 most recently closed ones.
 
         GET /v5/order/realtime (signed, always safe to repeat; 50 calls/s)
@@ -1093,6 +1196,14 @@ class Trade(Group):
                 tpslOrder, OcoOrder, BidirectionalTpslOrder.
             limit: Rows per page; 1 to 50, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {category, nextPageCursor, list: [{orderId, orderLinkId, parentOrderLinkId,
+                blockTradeId, symbol, price, qty, side, isLeverage, positionIdx, orderStatus,
+                createType, cancelType, rejectReason, avgPrice, leavesQty, leavesValue, cumExecQty,
+                cumExecValue, cumExecFee, timeInForce, orderType, stopOrderType, orderIv, … 23
+                more}]}
+            typed as OpenOrders in bybit_sync.api.answers.trade
 
         https://bybit-exchange.github.io/docs/v5/order/open-order
         """
@@ -1121,7 +1232,7 @@ class Trade(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.BorrowQuota]:
         """Size and value that a spot margin order may still reach.
 
         GET /v5/order/spot-borrow-check (signed, always safe to repeat; 50 calls/s)
@@ -1130,6 +1241,11 @@ class Trade(Group):
             category: Product line; spot.
             symbol: Instrument name, upper case.
             side: Buy or sell; one of Buy, Sell.
+
+        Returns:
+            result: {symbol, side, maxTradeQty, maxTradeAmount, spotMaxTradeQty, spotMaxTradeAmount,
+                borrowCoin}
+            typed as BorrowQuota in bybit_sync.api.answers.trade
 
         https://bybit-exchange.github.io/docs/v5/order/spot-borrow-quota
         """

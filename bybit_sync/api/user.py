@@ -14,6 +14,8 @@ from ._group import Group
 if TYPE_CHECKING:
     from bybit_sync.call.reply import Reply
 
+    from .answers import user as answers
+
 SIGN_AGREEMENT = Endpoint(
     "user",
     "sign_agreement",
@@ -36,7 +38,7 @@ CREATE_SUB_API_KEY = Endpoint(
         Param("subuid", "integer", required=True),
         Param("note", "string"),
         Param("readOnly", "integer", required=True, allowed=(0, 1)),
-        Param("ips", "string"),
+        Param("ips", "string", joined=True),
         Param(
             "permissions",
             "object",
@@ -97,7 +99,7 @@ GET_ESCROW_SUB_MEMBERS = Endpoint(
     "/v5/user/escrow_sub_members",
     repeat="always",
     limit=Limit(5.0),
-    params=(Param("pageSize", "string"), Param("nextCursor", "string")),
+    params=(Param("pageSize", "string", bounds=(None, 100)), Param("nextCursor", "string")),
 )
 FREEZE_SUB_UID = Endpoint(
     "user",
@@ -117,7 +119,7 @@ GET_UID_WALLET_TYPE = Endpoint(
     "/v5/user/get-member-type",
     repeat="always",
     limit=Limit(10.0),
-    params=(Param("memberIds", "string"),),
+    params=(Param("memberIds", "string", joined=True),),
 )
 GET_FRIEND_REFERRALS = Endpoint(
     "user",
@@ -128,7 +130,7 @@ GET_FRIEND_REFERRALS = Endpoint(
     limit=Limit(10.0),
     params=(
         Param("status", "string", allowed=("0", "1")),
-        Param("size", "string"),
+        Param("size", "string", bounds=(1, 100)),
         Param("cursor", "string"),
     ),
 )
@@ -157,7 +159,7 @@ GET_ALL_SUB_API_KEYS = Endpoint(
     limit=Limit(10.0),
     params=(
         Param("subMemberId", "string", required=True),
-        Param("limit", "integer"),
+        Param("limit", "integer", bounds=(1, 20)),
         Param("cursor", "string"),
     ),
 )
@@ -168,7 +170,7 @@ GET_SUB_UID_LIST_UNLIMITED = Endpoint(
     "/v5/user/submembers",
     repeat="always",
     limit=Limit(5.0),
-    params=(Param("pageSize", "string"), Param("nextCursor", "string")),
+    params=(Param("pageSize", "string", bounds=(None, 100)), Param("nextCursor", "string")),
 )
 MODIFY_MASTER_API_KEY = Endpoint(
     "user",
@@ -209,7 +211,7 @@ MODIFY_SUB_API_KEY = Endpoint(
     params=(
         Param("apikey", "string"),
         Param("readOnly", "integer", allowed=(0, 1)),
-        Param("ips", "string"),
+        Param("ips", "string", joined=True),
         Param(
             "permissions",
             "object",
@@ -273,6 +275,12 @@ class User(Group):
             category: Agreement to sign, older numbering; one of 2, 3.
             categoryV2: Agreement to sign, newer numbering; one of 1, 2.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/user/sign-agreement
         """
         if unknown:
@@ -287,11 +295,11 @@ class User(Group):
         readOnly: Literal[0, 1],
         permissions: Mapping[str, Any],
         note: str | None = None,
-        ips: str | None = None,
+        ips: str | Sequence[str] | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateSubApiKeyResult]:
         """Make an API key for a sub account.
 
         POST /v5/user/create-sub-api (signed, repeated only if nothing was sent; 1 call/s)
@@ -302,7 +310,17 @@ class User(Group):
             permissions: Permission groups of the key; a dict that may hold ContractTrade, Spot,
                 Options, Wallet, Exchange, Earn.
             note: Remark.
-            ips: Bound IPs; * means none; commas between them.
+            ips: Bound IPs; * means none; a list, or several with commas between.
+
+        Returns:
+            result: {id, note, apiKey, readOnly, secret, permissions: {ContractTrade: [str], Spot:
+                [str], Wallet: [str], Options: [str], Derivatives: [str], Exchange: [str], Earn:
+                [str], BlockTrade: [str], Affiliate: [str], FiatP2P: [str], FiatConvertBroker:
+                [str], NFT: [str], CopyTrading: [str]}}
+            typed as CreateSubApiKeyResult in bybit_sync.api.answers.user
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/user/create-subuid-apikey
         """
@@ -329,7 +347,7 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.CreateSubUidResult]:
         """Make a sub account.
 
         POST /v5/user/create-sub-member (signed, repeated only if nothing was sent; 1 call/s)
@@ -341,6 +359,13 @@ class User(Group):
             switch: Quick login on or off; one of 0, 1, 0 by default.
             isUta: Ignored, always unified account.
             note: Remark.
+
+        Returns:
+            result: {uid, username, memberType, status, remark}
+            typed as CreateSubUidResult in bybit_sync.api.answers.user
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/user/create-subuid
         """
@@ -371,6 +396,12 @@ class User(Group):
         Args:
             subMemberId: Sub UID.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/user/rm-subuid
         """
         if unknown:
@@ -388,6 +419,12 @@ class User(Group):
         """Delete the API key that makes this call.
 
         POST /v5/user/delete-api (signed, repeated only if nothing was sent; 5 calls/s)
+
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/user/rm-master-apikey
         """
@@ -410,6 +447,12 @@ class User(Group):
         Args:
             apikey: API key to act on.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/user/rm-sub-apikey
         """
         if unknown:
@@ -425,7 +468,7 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.EscrowSubMembers]:
         """Sub accounts under fund custody, page by page.
 
         GET /v5/user/escrow_sub_members (signed, always safe to repeat; 5 calls/s)
@@ -433,6 +476,11 @@ class User(Group):
         Args:
             pageSize: Rows per page; at most 100.
             nextCursor: Page token from the previous response.
+
+        Returns:
+            result: {subMembers: [{uid, username, memberType, status, accountMode, remark}],
+                nextCursor}
+            typed as EscrowSubMembers in bybit_sync.api.answers.user
 
         https://bybit-exchange.github.io/docs/v5/user/fund-subuid-list
         """
@@ -460,6 +508,12 @@ class User(Group):
             subuid: Sub UID.
             frozen: Freeze or unfreeze; one of 0, 1.
 
+        Returns:
+            result: empty
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
+
         https://bybit-exchange.github.io/docs/v5/user/froze-subuid
         """
         if unknown:
@@ -474,13 +528,17 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.UidWalletType]:
         """Account types that the master and sub accounts have.
 
         GET /v5/user/get-member-type (signed, always safe to repeat; 10 calls/s)
 
         Args:
             memberIds: Sub UIDs; a list, or several with commas between.
+
+        Returns:
+            result: {accounts: [{uid, accountType: [str]}]}
+            typed as UidWalletType in bybit_sync.api.answers.user
 
         https://bybit-exchange.github.io/docs/v5/user/wallet-type
         """
@@ -498,7 +556,7 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.FriendReferrals]:
         """Friends who joined by referral.
 
         GET /v5/user/invitation/referrals (signed, always safe to repeat; 10 calls/s)
@@ -507,6 +565,10 @@ class User(Group):
             status: Status filter; one of 0, 1.
             size: Rows per page; 1 to 100, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {nextCursor, records: [{id, inviteeUid, status, createdAt, updatedAt}]}
+            typed as FriendReferrals in bybit_sync.api.answers.user
 
         https://bybit-exchange.github.io/docs/v5/user/friend-referral
         """
@@ -521,12 +583,20 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ApiKeyInformation]:
         """Permissions, expiry and owner of the API key that makes this call.
 
         GET /v5/user/query-api (signed, always safe to repeat; 10 calls/s)
 
         Demo accounts may call it.
+
+        Returns:
+            result: {id, note, apiKey, readOnly, secret, permissions: {ContractTrade: [str], Spot:
+                [str], Wallet: [str], Options: [str], Derivatives: [str], Exchange: [str], Earn:
+                [str], FiatP2P: [str], FiatBitPay: [str], FiatConvertBroker: [str], BitCard: [str],
+                ByXPost: [str], … 5 more}, ips: [str], type, deadlineDay, expiredAt, createdAt, uta,
+                … 14 more}
+            typed as ApiKeyInformation in bybit_sync.api.answers.user
 
         https://bybit-exchange.github.io/docs/v5/user/apikey-info
         """
@@ -540,10 +610,14 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SubUidList]:
         """Sub accounts, at most 10,000.
 
         GET /v5/user/query-sub-members (signed, always safe to repeat; 10 calls/s)
+
+        Returns:
+            result: {subMembers: [{uid, username, memberType, status, accountMode, remark}]}
+            typed as SubUidList in bybit_sync.api.answers.user
 
         https://bybit-exchange.github.io/docs/v5/user/subuid-list
         """
@@ -560,7 +634,7 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.AllSubApiKeys]:
         """API keys of a sub account.
 
         GET /v5/user/sub-apikeys (signed, always safe to repeat; 10 calls/s)
@@ -569,6 +643,14 @@ class User(Group):
             subMemberId: Sub UID.
             limit: Rows per page; 1 to 20, 20 by default.
             cursor: Page token from the previous response.
+
+        Returns:
+            result: {result: [{id, ips: [str], apiKey, note, status, expiredAt, createdAt, type,
+                permissions: {ContractTrade: [str], Spot: [str], Wallet: [str], Options: [str],
+                Derivatives: [str], Exchange: [str], Earn: [str], Affiliate: [str], BlockTrade:
+                [str], NFT: [str], CopyTrading: [str]}, secret, readOnly, deadlineDay, flag}],
+                nextPageCursor}
+            typed as AllSubApiKeys in bybit_sync.api.answers.user
 
         https://bybit-exchange.github.io/docs/v5/user/list-sub-apikeys
         """
@@ -585,7 +667,7 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.SubUidListUnlimited]:
         """Sub accounts, page by page.
 
         GET /v5/user/submembers (signed, always safe to repeat; 5 calls/s)
@@ -593,6 +675,11 @@ class User(Group):
         Args:
             pageSize: Rows per page; at most 100.
             nextCursor: Page token from the previous response.
+
+        Returns:
+            result: {subMembers: [{uid, username, memberType, status, accountMode, remark}],
+                nextCursor}
+            typed as SubUidListUnlimited in bybit_sync.api.answers.user
 
         https://bybit-exchange.github.io/docs/v5/user/page-subuid
         """
@@ -609,7 +696,7 @@ class User(Group):
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ModifyMasterApiKeyResult]:
         """Change permissions of the API key that makes this call.
 
         POST /v5/user/update-api (signed, repeated only if nothing was sent; 5 calls/s)
@@ -621,6 +708,16 @@ class User(Group):
             permissions: Permission groups of the key; a dict that may hold ContractTrade, Spot,
                 Wallet, Options, Exchange, Earn, FiatP2P, FiatBitPay, FiatConvertBroker, BitCard,
                 ByXPost, Affiliate, Derivatives, BlockTrade.
+
+        Returns:
+            result: {id, note, apiKey, readOnly, secret, permissions: {ContractTrade: [str], Spot:
+                [str], Wallet: [str], Options: [str], Derivatives: [str], BlockTrade: [str],
+                Exchange: [str], Earn: [str], Affiliate: [str], FiatP2P: [str], FiatBitPay: [str],
+                FiatConvertBroker: [str], NFT: [str], CopyTrading: [str]}, ips: [str]}
+            typed as ModifyMasterApiKeyResult in bybit_sync.api.answers.user
+
+        Raises:
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/user/modify-master-apikey
         """
@@ -634,12 +731,12 @@ class User(Group):
         *,
         apikey: str | None = None,
         readOnly: Literal[0, 1] | None = None,
-        ips: str | None = None,
+        ips: str | Sequence[str] | None = None,
         permissions: Mapping[str, Any] | None = None,
         options: CallOptions | None = None,
         extra: Mapping[str, Any] | None = None,
         **unknown: NoReturn,
-    ) -> Reply[dict[str, Any]]:
+    ) -> Reply[answers.ModifySubApiKeyResult]:
         """Change permissions of a sub account's API key.
 
         POST /v5/user/update-sub-api (signed, repeated only if nothing was sent; 5 calls/s)
@@ -649,9 +746,21 @@ class User(Group):
         Args:
             apikey: API key to act on.
             readOnly: Read-only key or not; one of 0, 1, 0 by default.
-            ips: Bound IPs; * means none; commas between them.
+            ips: Bound IPs; * means none; a list, or several with commas between.
             permissions: Permission groups of the key; a dict that may hold ContractTrade, Spot,
                 Wallet, Options, Derivatives, Exchange, Earn.
+
+        Returns:
+            result: {id, note, apiKey, readOnly, secret, permissions: {ContractTrade: [str], Spot:
+                [str], Wallet: [str], Options: [str], Derivatives: [str], Exchange: [str], Earn:
+                [str], BlockTrade: [str], Affiliate: [str], FiatP2P: [str], FiatConvertBroker:
+                [str], NFT: [str], CopyTrading: [str]}, ips: [str]}
+            typed as ModifySubApiKeyResult in bybit_sync.api.answers.user
+
+        Raises:
+            PermissionDeniedError: IP whitelist must be edited on the site (141019); permissions
+                must be edited on the site (141020).
+            FailedRequestError: no usable answer; perhaps it was done: see `effect_unknown`.
 
         https://bybit-exchange.github.io/docs/v5/user/modify-sub-apikey
         """

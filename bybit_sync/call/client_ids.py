@@ -1,16 +1,20 @@
-"""A name of our own for every order, so that its fate can be asked when the answer is lost."""
+"""A name of our own for every call that creates something, so that its fate can be asked later.
+
+The table's ``idempotency`` column says which parameter names a call for ever: Bybit acts on a
+name once. Where the caller gave one it is left alone.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+import string
+import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .records import Endpoint, Params
 
-# The other ids of the table (transferId, requestId, …) have forms of their own and move money:
-# there the caller's own id is worth more than one that nobody wrote down.
-_ORDER_ID = "orderLinkId"
+_SHORT = string.ascii_lowercase + string.digits
 
 
 def new_order_id() -> str:
@@ -18,26 +22,45 @@ def new_order_id() -> str:
     return secrets.token_hex(16)
 
 
-def with_order_ids(endpoint: Endpoint, params: Params, extra: Params | None) -> Params:
-    """The parameters, with an ``orderLinkId`` wherever the row wants one and none was given."""
+def _short_code() -> str:
+    # Eight characters is all that Bybit takes here, so every one counts.
+    return "".join(secrets.choice(_SHORT) for _ in range(8))
+
+
+def _uuid() -> str:
+    return str(uuid.uuid4())
+
+
+# The form that the documentation asks for; 32 letters and digits suit every other name.
+_FORMS: Mapping[str, Callable[[], str]] = {
+    "transferId": _uuid,
+    "msgUuid": _uuid,
+    "specCode": _short_code,
+}
+
+
+def with_client_ids(endpoint: Endpoint, params: Params, extra: Params | None) -> Params:
+    """The parameters, with a fresh id wherever the row wants one and none was given."""
     batch, _, name = (endpoint.idempotency or "").rpartition("[].")
-    if name != _ORDER_ID:
-        return params
     if batch:
-        return _name_each(params, batch)
-    if params.get(name) or (extra and extra.get(name)):
+        return _name_each(params, batch, name)
+    if not name or params.get(name) or (extra and extra.get(name)):
         return params
-    return {**params, name: new_order_id()}
+    return {**params, name: _new(name)}
 
 
-def _name_each(params: Params, batch: str) -> Params:
+def _new(name: str) -> str:
+    return _FORMS.get(name, new_order_id)()
+
+
+def _name_each(params: Params, batch: str, name: str) -> Params:
     items = params.get(batch)
     if not isinstance(items, list | tuple):
         return params  # encode says what is wrong
-    return {**params, batch: [_name_one(item) for item in items]}
+    return {**params, batch: [_name_one(item, name) for item in items]}
 
 
-def _name_one(item: Any) -> Any:
-    if not isinstance(item, Mapping) or item.get(_ORDER_ID):
+def _name_one(item: Any, name: str) -> Any:
+    if not isinstance(item, Mapping) or item.get(name):
         return item
-    return {**item, _ORDER_ID: new_order_id()}
+    return {**item, name: _new(name)}

@@ -11,9 +11,11 @@ import orjson
 
 from bybit_sync.exceptions import ConfigError
 
+from .allowed import check_value
 from .multipart import multipart
 from .records import Endpoint, Param, Params, Request
-from .values import ValueFaultError, check_allowed, checked_text, json_value, query_text
+from .scalars import ValueFaultError, checked_text
+from .values import json_value, query_text
 
 _PLAIN = re.compile(r"[A-Za-z0-9\-_.~,]*").fullmatch
 _SAFE = "-_.~,"
@@ -23,6 +25,7 @@ _CURSORS = frozenset(("cursor", "nextCursor"))
 _CURSOR_SAFE = "%!$'()*+,;=:@/?-_.~"
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HIDDEN = frozenset(("password",))
+_MOST_WRITTEN = 256  # texts that an endpoint remembers: a user's symbols, not his order ids
 
 
 def encode(
@@ -90,13 +93,21 @@ def _missing(endpoint: Endpoint, name: str) -> ConfigError:
 
 def _query(endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: frozenset[str]) -> str:
     pairs = []
+    written = endpoint.written
     for name, value in fields.items():
+        is_plain = strict and type(value) is str and name not in free
+        if is_plain and (pair := written.get((name, value))) is not None:
+            pairs.append(pair)
+            continue
         param = endpoint.by_name.get(name)
         try:
             text = _query_value(param, value, strict, name in free)
         except ValueFaultError as fault:
             raise _named(endpoint, name, fault) from None
-        pairs.append(f"{_quoted_value('', name)}={_quoted_value(name, text)}")
+        pair = f"{_quoted_value('', name)}={_quoted_value(name, text)}"
+        pairs.append(pair)
+        if is_plain and len(written) < _MOST_WRITTEN and name not in _CURSORS:
+            written[name, value] = pair
     return "&".join(pairs)
 
 
@@ -109,9 +120,10 @@ def _query_value(param: Param | None, value: Any, strict: bool, free: bool) -> s
         except ValueFaultError:
             return query_text(None, value)
     text = query_text(param.kind, value)
-    if param.allowed and not free:
-        # A joined list is checked item by item.
-        check_allowed(param, text.split(",") if isinstance(value, list | tuple) else text)
+    if not free:
+        if not param.joined and isinstance(value, list | tuple):
+            raise ValueFaultError("one value, not a list")
+        check_value(param, text)
     return text
 
 
@@ -145,10 +157,18 @@ def _body_value(param: Param | None, value: Any, strict: bool, free: bool) -> An
             return json_value(param, value)
         except ValueFaultError:
             return json_value(None, value)
+    if free:
+        return _free_value(param, value)
     converted = json_value(param, value)
-    if param.allowed and not free:
-        check_allowed(param, converted)
+    check_value(param, converted)
     return converted
+
+
+def _free_value(param: Param, value: Any) -> Any:
+    """The JSON type is the table's, where the value has it; names and bounds are the caller's."""
+    if param.kind in ("array", "object"):
+        return json_value(None, value)
+    return json_value(param, value)
 
 
 def _named(endpoint: Endpoint, name: str, fault: ValueFaultError) -> ConfigError:

@@ -38,6 +38,7 @@ _SAMPLE_AGE = 150.0  # seconds; samples count for one to two of these
 _SLOW_TRIP_MS = 1000.0  # a reply as slow as that is no better than a clock which it agrees with
 _CREDIBLE_MS = 600_000.0  # a passing reply that is off by more is a mock or a fault, not the time
 _NOTABLE_MS = 1000.0
+_RIGHT_MS = 500.0  # a clock that is as right as that may be warned of again
 
 _log = logging.getLogger("bybit_sync.call")
 
@@ -77,6 +78,8 @@ class ExchangeTime:
         self._previous: _Samples | None = None
         self._turn_at = 0.0
         self._asked_at: float | None = None
+        self._measured_at = 0.0
+        self._has_warned = False
         # Bybit's time minus the monotonic clock's: what is proved, and what is likeliest.
         self._proved_ms: float | None = None
         self._base_ms: float | None = None
@@ -118,11 +121,22 @@ class ExchangeTime:
             return
         passed = server_ms - received_at * 1000.0
         trip = round_trip * 1000.0
+        known = self._current
+        if (
+            known is not None
+            and passed <= known.passed
+            and trip >= known.least_trip
+            and received_at < self._turn_at
+        ):
+            return  # the usual case: nothing new
+        if received_at - round_trip < self._measured_at:
+            return  # of before the measurement, which had a reason to be made
         ahead = self._now_base_ms() - passed
         if abs(ahead) > _CREDIBLE_MS or (trip > _SLOW_TRIP_MS and 0.0 <= ahead <= trip):
             return
         with self._lock:
             self._learn(passed, trip, received_at)
+        self._warn_of_drift()
 
     def _now_base_ms(self) -> float:
         base = self._base_ms
@@ -187,17 +201,40 @@ class ExchangeTime:
 
     def _replace(self, server_ms: int, round_trip: float, received_at: float) -> None:
         trip = round_trip * 1000.0
+        passed = server_ms - received_at * 1000.0
         before = self._now_base_ms()
         with self._lock:
-            self._current = _Samples(server_ms - received_at * 1000.0, trip)
-            self._previous = None
-            self._turn_at = received_at + _SAMPLE_AGE
-            self._estimate(self._current, None)
+            known = self._proved_ms
+            if self._current is not None and known is not None and 0.0 <= known - passed <= trip:
+                # It agrees with what was known, and the quicker replies knew it better: the call
+                # was refused for another reason, such as a slow way there.
+                self._current.add(passed, trip)
+            else:
+                self._current = _Samples(passed, trip)
+                self._previous = None
+                self._turn_at = received_at + _SAMPLE_AGE
+            self._estimate(self._current, self._previous)
+            self._measured_at = received_at
             self.generation += 1
             moved = (self._base_ms or before) - before
         if abs(moved) >= _NOTABLE_MS:
+            self._has_warned = True
             _log.warning(
                 "this machine's idea of Bybit's clock was %.1f s %s; it is corrected",
                 abs(moved) / 1000.0,
                 "behind" if moved > 0 else "ahead",
+            )
+
+    def _warn_of_drift(self) -> None:
+        """Say once that this machine's clock is wrong; again once it was right meanwhile."""
+        offset_ms = self.offset_seconds * 1000.0
+        if abs(offset_ms) < _RIGHT_MS:
+            self._has_warned = False
+        elif abs(offset_ms) >= _NOTABLE_MS and not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "this machine's clock is %.1f s %s Bybit's: calls are signed with Bybit's time, "
+                "but the clock should be set",
+                abs(offset_ms) / 1000.0,
+                "behind" if offset_ms > 0 else "ahead of",
             )

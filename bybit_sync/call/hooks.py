@@ -170,8 +170,9 @@ class Hooks:
     def attempt(self, endpoint: Endpoint) -> None:
         """A request is about to be sent."""
         self._stats.count_attempt(endpoint)
-        for observer in self._observers:
-            observer.on_attempt(endpoint)
+        if self._observers:
+            for observer in self._observers:
+                observer.on_attempt(endpoint)
 
     def retry(self, endpoint: Endpoint, error: BybitError, reason: str, pause: float) -> None:
         """An attempt failed with `error`; another follows after `pause` seconds."""

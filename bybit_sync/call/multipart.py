@@ -9,7 +9,8 @@ from typing import Any
 
 from bybit_sync.exceptions import ConfigError
 
-from .values import ValueFaultError, checked_text, query_text
+from .scalars import ValueFaultError, checked_text
+from .values import query_text
 
 # Not `mimetypes`: its answers depend on the files of the machine it runs on.
 _TYPES = {

@@ -22,10 +22,12 @@ from bybit_sync.exceptions import (
     IpBannedError,
     PermissionDeniedError,
     RateLimitedError,
+    TooManyRequestsError,
 )
 from bybit_sync.net.answer import Answer
 
-from .rate_limit import BAN_SECONDS, clock_time, rate_limit_in
+from .breaker import BAN_SECONDS, clock_time
+from .rate_limit import rate_limit_in
 from .records import Endpoint
 from .redact import quote_answer, redact
 from .ret_codes import is_listed, verdict
@@ -36,7 +38,9 @@ _NAMES = (("retCode", "ret_code"), ("ret_code", "retCode"))  # the expected one,
 # Where the second of two retCodes can stand: the envelope's own keys come before and after the
 # result, and to search all of a large result would cost more than a tenth of parsing it.
 _HEAD_BYTES, _TAIL_BYTES = 16_384, 8_192
+_ZERO = 0  # one object in CPython; elsewhere the usual answer only takes the longer way
 _CODE_TEXT = re.compile(r"-?[0-9]{1,15}")
+_LONGEST_MESSAGE = 500  # characters of retMsg in an error's own message; ret_msg has all of them
 _REGION_WORDS = (b"country", b"region", b"jurisdiction")
 
 
@@ -60,7 +64,16 @@ class Parser:
         """
         if not 200 <= answer.status < 300:
             raise self._http_error(endpoint, answer)
-        body, fault = _loads(answer.body)
+        raw = answer.body
+        body, fault = _loads(raw)
+        if (  # the usual answer, told by the least that tells it
+            type(body) is dict
+            and body.get("retCode") is _ZERO
+            and "ret_code" not in body
+            and len(raw) <= _HEAD_BYTES
+            and raw.count(b'"retCode"') == 1
+        ):
+            return body
         if not isinstance(body, dict):
             raise self._unreadable(endpoint, answer, fault or "no JSON object")
         ret_code = self._ret_code(endpoint, answer, body)
@@ -99,9 +112,10 @@ class Parser:
             "effect_unknown": found.maybe_executed and endpoint.changes_something,
         }
         if kind is RateLimitedError:
-            seen = rate_limit_in(answer.headers.raw)
+            seen = rate_limit_in(answer.headers.by_name)
             facts["reset_ms"] = seen.reset_ms if seen else None
-        error = kind(f"{ret_msg or 'refused'} (retCode {ret_code})", **facts)
+        told = ret_msg[:_LONGEST_MESSAGE] or "refused"
+        error = kind(f"{told} (retCode {ret_code})", **facts)
         error.transient = found.transient
         return error
 
@@ -133,6 +147,8 @@ class Parser:
             return self._forbidden(endpoint, answer)
         if status == 401 and (refusal := self._refusal_in(answer)) is not None:
             return self._api_error(endpoint, answer, *refusal)
+        if status == 429:
+            return self._too_many(endpoint, answer)
         quoted = quote_answer(answer.body, self._hidden)
         if 300 <= status < 400:
             quoted = f"a redirect to {_host_of(answer.headers.get('Location', ''))}, not followed"
@@ -146,7 +162,24 @@ class Parser:
             effect_unknown=endpoint.changes_something
             and (status >= 500 or status < 400 or status == 408),
         )
-        error.transient = status >= 500 or status in (408, 429)
+        error.transient = status >= 500 or status == 408
+        return error
+
+    def _too_many(self, endpoint: Endpoint, answer: Answer) -> ApiError:
+        """HTTP 429, with an envelope or without: nothing was executed."""
+        body, ret_code = self._refusal_in(answer) or ({}, 429)
+        seen = rate_limit_in(answer.headers.by_name)
+        quoted = quote_answer(answer.body, self._hidden)
+        error = TooManyRequestsError(
+            f"{self._host} answered after {answer.elapsed:.3f} s: HTTP 429: {quoted}",
+            ret_code=ret_code,
+            ret_msg=self._clean_message(body),
+            body=body,
+            reset_ms=seen.reset_ms if seen else None,
+            resp_headers=answer.headers,
+            effect_unknown=False,
+        )
+        error.status_code = 429
         return error
 
     def _forbidden(self, endpoint: Endpoint, answer: Answer) -> BadAnswerError | ApiError:
@@ -180,7 +213,7 @@ class Parser:
         return (body, ret_code) if ret_code else None
 
 
-def _loads(raw: bytes) -> tuple[Any, str]:
+def _loads(raw: bytes | bytearray) -> tuple[Any, str]:
     """What the JSON holds, or None and what is wrong with it."""
     # Told, not raised: as a cause or context, orjson's error would carry the whole answer along.
     try:
@@ -198,14 +231,14 @@ def _as_code(value: Any) -> int | None:
     return None
 
 
-def _may_stand_twice(raw: bytes, name: str) -> bool:
+def _may_stand_twice(raw: bytes | bytearray, name: str) -> bool:
     key = f'"{name}"'.encode()
     if len(raw) <= _HEAD_BYTES + _TAIL_BYTES:
         return raw.count(key) > 1
     return raw.count(key, 0, _HEAD_BYTES) + raw.count(key, len(raw) - _TAIL_BYTES) > 1
 
 
-def _stands_twice(raw: bytes, name: str) -> bool:
+def _stands_twice(raw: bytes | bytearray, name: str) -> bool:
     """True if an object holds the key twice: then a reader that takes the last is deceived."""
     found = False
 

@@ -10,6 +10,7 @@ signature once a connection is in hand, for the timestamp is part of it and grow
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,18 +29,21 @@ from bybit_sync.exceptions import (
     MissingCredentialsError,
     RateLimitedError,
     RequestInfo,
+    TransportError,
 )
 from bybit_sync.net.answer import Answer, HeaderBlock
 
-from .client_ids import with_order_ids
+from .client_ids import with_client_ids
 from .encode import encode, shown_params
 from .exchange_time import SERVER_TIME, ExchangeTime
+from .grant import Grant
 from .hooks import Hooks, outcome_of
 from .parse import Parser
-from .rate_limit import Address, Grant, RateLimit, RateLimiter, rate_limit_in
+from .rate_limit import RateLimit, RateLimiter, rate_limit_in
 from .records import DEFAULT_OPTIONS, CallOptions, Endpoint, Method, Params, Request
 from .reply import Reply
 from .retry import Retry, reason_of
+from .shared_limits import LimitScope
 from .sign import Signer
 
 _JSON = "application/json"
@@ -85,18 +89,19 @@ class Pipeline:
         clock: Clock = SYSTEM_CLOCK,
         hooks: Hooks | None = None,
         headers: Mapping[str, str] | None = None,
-        address: Address | None = None,
+        scope: LimitScope | None = None,
     ) -> None:
         self.hooks = hooks or Hooks()
         self.clock = clock
         self.time = ExchangeTime(config.clock.mode, config.clock.interval, clock)
+        self.measures_time = config.clock.mode == "active"
         self.limiter = RateLimiter(
             clock,
             mode=config.rate_limit.mode,
             ip_limit=config.rate_limit.ip_limit,
             ip_window=config.rate_limit.ip_window,
             endpoint_limits=config.rate_limit.endpoint_limits,
-            address=address,
+            scope=scope,
         )
         self.retry = Retry(
             clock,
@@ -136,8 +141,12 @@ class Pipeline:
             ConfigError: a parameter is not allowed, or keys are missing; nothing was sent.
             BybitError: any other error of this package, with ``request`` set.
         """
-        signer = self._signer_for(endpoint, None)
-        request = encode(endpoint, with_order_ids(endpoint, params, extra), extra)
+        signer = self._signer
+        if self._is_closed or signer is None or endpoint.auth == "none":
+            signer = self._signer_for(endpoint, None)
+        if endpoint.idempotency is not None:
+            params = with_client_ids(endpoint, params, extra)
+        request = encode(endpoint, params, extra)
         return self._run(endpoint, request, signer, options or DEFAULT_OPTIONS)
 
     def request(
@@ -164,9 +173,33 @@ class Pipeline:
         signer = self._signer_for(endpoint, auth)
         given = params
         if isinstance(params, Mapping):  # encode refuses anything else
-            given = with_order_ids(endpoint, params, None)
+            given = with_client_ids(endpoint, params, None)
         request = encode(endpoint, {}, given, strict=False)
         return self._run(endpoint, request, signer, options or DEFAULT_OPTIONS)
+
+    def send(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        *,
+        auth: bool | None = None,
+        options: CallOptions | None = None,
+    ) -> Reply[Any]:
+        """Make a call that is encoded already; `auth` as for `request`.
+
+        Raises:
+            ConfigError, BybitError: as `call`.
+        """
+        signer = self._signer_for(endpoint, auth)
+        return self._run(endpoint, request, signer, options or DEFAULT_OPTIONS)
+
+    @property
+    def account_tag(self) -> str:
+        """Tells one exchange and key from another without telling the key; empty without keys."""
+        if self._signer is None:
+            return ""
+        whose = f"{self.base_url} {self._signer.api_key}".encode()
+        return hashlib.sha256(whose).hexdigest()[:16]
 
     def measure_clock(self, timeout: float | None = None) -> float:
         """Ask Bybit for its time now; returns the offset to this machine's clock, in seconds."""
@@ -249,6 +282,7 @@ class Call:
     __slots__ = (
         "_generation",
         "_grant",
+        "_on_sign",
         "_pipeline",
         "_recv_window_ms",
         "_request",
@@ -280,20 +314,19 @@ class Call:
         self._request = request
         self._signer = signer
         self._recv_window_ms = options.recv_window_ms or pipeline.recv_window_ms
-        self._grant: Grant | None = None
+        self._on_sign = options.on_sign
         self._generation = 0
 
     def attempt(self) -> Reply[Any]:
         """Limit, sign, send, parse: once."""
         pipeline = self._pipeline
-        if self._signer is not None and pipeline.time.is_due():
+        if pipeline.measures_time and self._signer is not None and pipeline.time.is_due():
             pipeline.time.refresh(self._measure, self.deadline)
         answer = self._send()
-        seen = rate_limit_in(answer.headers.raw)
+        seen = rate_limit_in(answer.headers.by_name)
         if seen is not None:
             self._learn_limit(seen)
-        if answer.status != 403:
-            pipeline.limiter.is_welcome()
+        pipeline.limiter.answered(self._grant, self.received_at, is_welcome=answer.status != 403)
         try:
             body = pipeline.parser.parse(self.endpoint, answer)
         except BybitError as error:
@@ -313,7 +346,7 @@ class Call:
 
     def _send(self) -> Answer:
         pipeline, request = self._pipeline, self._request
-        grant = pipeline.limiter.acquire(self.endpoint, request.params, self.deadline)
+        grant: Grant = pipeline.limiter.acquire(self.endpoint, request.params, self.deadline)
         self._grant = grant
         try:
             pipeline.hooks.attempt(self.endpoint)
@@ -326,26 +359,32 @@ class Call:
                 deadline=self.deadline,
                 sign=self._sign,
             )
+        except TransportError as error:
+            if not error.effect_unknown:  # nothing was sent: others may have its turn
+                grant.give_back()
+            raise
         finally:
             self.received_at = pipeline.clock.monotonic()
+            grant.end(self.received_at)
             self.waited += grant.waited
 
     def _sign(self) -> Mapping[str, str]:
         """The headers that only the last moment can make; the transport asks for them."""
-        if self._grant is not None:
-            self._grant.depart()
+        self._grant.depart()
         if self._signer is None:
             return _NO_HEADERS
         time = self._pipeline.time
         self._generation = time.generation
-        return self._signer.sign(self._request.payload, time.now_ms(), self._recv_window_ms)
+        now_ms = time.now_ms()
+        if self._on_sign is not None:
+            self._on_sign(now_ms)
+        return self._signer.sign(self._request.payload, now_ms, self._recv_window_ms)
 
     # --- what an answer teaches -----------------------------------------------------------
 
     def _learn_limit(self, seen: RateLimit) -> None:
         pipeline = self._pipeline
-        to_reset = -1.0 if seen.reset_ms is None else pipeline.time.seconds_until(seen.reset_ms)
-        pipeline.limiter.learn(self.endpoint, self._request.params, seen, to_reset)
+        pipeline.limiter.learn(self._grant, seen, pipeline.time.seconds_until)
         if seen.remaining is not None:
             pipeline.hooks.rate_limit(self.endpoint, seen.remaining)
 
@@ -356,8 +395,7 @@ class Call:
         elif isinstance(error, ApiError):
             pipeline.time.observe(error.body.get("time"), answer.elapsed, self.received_at)
         if isinstance(error, RateLimitedError) and error.reset_ms is not None:
-            seconds = pipeline.time.seconds_until(error.reset_ms)
-            pipeline.limiter.hold(self.endpoint, self._request.params, seconds)
+            pipeline.limiter.hold(self._grant, pipeline.time.seconds_until(error.reset_ms))
 
     # --- what Retry asks ------------------------------------------------------------------
 

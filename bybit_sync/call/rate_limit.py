@@ -9,23 +9,21 @@ mode.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from bybit_sync.clock import Clock, Deadline
-from bybit_sync.exceptions import IpBannedError
 from bybit_sync.forking import renew_after_fork
 
+from .breaker import BAN_SECONDS
+from .grant import Grant, Lane
 from .records import Endpoint, Limit, Params
-from .window import Turn, Window
+from .shared_limits import LimitScope
+from .window import Window
 
-BAN_SECONDS = 600.0
-"""How long Bybit shuts out an address at least."""
-_PROBE_SECONDS = 10.0  # after a ban one call goes ahead; the next may follow after so long
 _LONGEST_HOLD = 60.0  # a reset time further ahead than this is junk
 _MOST_CALLS = 100_000
-_MOST_WINDOWS = 2000  # far above the table; paths that a user makes up must not fill memory
+_MOST_LANES = 2000  # far above the table; paths that a user makes up must not fill memory
 _COUNTED_BY_ORDER = frozenset(("linear", "inverse", "spot"))
 
 
@@ -37,124 +35,29 @@ class RateLimit(NamedTuple):
     reset_ms: int | None
 
 
-def rate_limit_in(headers: list[tuple[bytes, bytes]]) -> RateLimit | None:
-    """The limit that raw headers tell, or None; what is no number counts as absent."""
-    limit = remaining = reset_ms = None
-    for raw_name, value in headers:
-        if raw_name[:12].lower() != b"x-bapi-limit":
-            continue
-        name = raw_name[12:].lower()
-        if name == b"":
-            limit = _number(value)
-        elif name == b"-status":
-            remaining = _number(value)
-        elif name == b"-reset-timestamp":
-            reset_ms = _number(value)
+def rate_limit_in(headers: Mapping[bytes, bytes]) -> RateLimit | None:
+    """The limit that headers by their lower-case names tell, or None; what is no number counts
+    as absent."""
+    limit = _number(headers.get(b"x-bapi-limit"))
+    remaining = _number(headers.get(b"x-bapi-limit-status"))
+    reset_ms = _number(headers.get(b"x-bapi-limit-reset-timestamp"))
     if limit is remaining is reset_ms is None:
         return None
     return RateLimit(limit, remaining, reset_ms)
 
 
-def _number(value: bytes) -> int | None:
+def _number(value: bytes | None) -> int | None:
+    if value is None:
+        return None
     value = value.strip()
     return int(value) if value.isdigit() and len(value) <= 15 else None
 
 
-class Breaker:
-    """Open while the address is shut out; then lets one call try, and all once it succeeds.
-
-    The lock guards the moment at which the next call may try.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        renew_after_fork(self, "_lock")
-        self._until: float | None = None
-
-    def check(self) -> None:
-        """Pass, or say until when not.
-
-        Raises:
-            IpBannedError: the ban lasts, or another call is just trying whether it is over.
-        """
-        if self._until is None:
-            return
-        with self._lock:
-            until, now = self._until, self._clock.monotonic()
-            if until is None:
-                return
-            if until <= now:
-                self._until = now + _PROBE_SECONDS
-                return
-        back = self._clock.wall() + until - now
-        raise IpBannedError(
-            f"Bybit has shut this address out; nothing is sent before {clock_time(back)}",
-            until=back,
-            effect_unknown=False,
-        )
-
-    def open(self) -> None:
-        """Stop everything for `BAN_SECONDS`."""
-        with self._lock:
-            self._until = self._clock.monotonic() + BAN_SECONDS
-
-    def close(self) -> None:
-        """An answer came that is no ban."""
-        if self._until is not None:
-            with self._lock:
-                self._until = None
-
-
-def clock_time(unix_seconds: float) -> str:
-    """A moment as a person reads it."""
-    return datetime.fromtimestamp(unix_seconds, timezone.utc).strftime("%H:%M:%S UTC")
-
-
-class Address:
-    """What all calls from one IP address share: its window and its breaker.
-
-    Clients that go out from one address can share one.
-    """
-
-    def __init__(self, calls: int, seconds: float, clock: Clock) -> None:
-        self.window = Window("requests of this address", calls, seconds, clock)
-        self.breaker = Breaker(clock)
-
-
-class Grant:
-    """Leave to make one attempt, and what it cost to get it."""
-
-    __slots__ = ("_deadline", "_may_wait", "_turns", "waited")
-
-    def __init__(self, deadline: Deadline, may_wait: bool) -> None:
-        self._deadline = deadline
-        self._may_wait = may_wait
-        self._turns: list[tuple[Window, Turn]] = []
-        self.waited = 0.0
-        """Seconds spent waiting for the limits."""
-
-    def take(self, window: Window, cost: int) -> None:
-        """Wait for a turn in one more window."""
-        turn, waited = window.enter(cost, self._deadline, may_wait=self._may_wait)
-        self._turns.append((window, turn))
-        self.waited += waited
-
-    def depart(self) -> None:
-        """Say that the request leaves now; waits where the turn was missed by too much."""
-        for window, turn in self._turns:
-            self.waited += window.depart(turn, self._deadline, may_wait=self._may_wait)
-
-    def give_back(self) -> None:
-        """Nothing was sent after all."""
-        for window, turn in self._turns:
-            window.leave(turn)
-
-
 class RateLimiter:
-    """Hands out `Grant`s; safe for any number of threads. The lock guards the set of windows.
+    """Hands out `Grant`s; safe for any number of threads. The lock guards the set of lanes.
 
     `mode` is ``wait``, ``raise`` (at once, instead of waiting) or ``off`` (only a ban counts).
+    `scope` says with whom the counts are shared; None: with nobody.
     """
 
     def __init__(
@@ -165,85 +68,136 @@ class RateLimiter:
         ip_limit: int = 600,
         ip_window: float = 5.0,
         endpoint_limits: Mapping[str, float] | None = None,
-        address: Address | None = None,
+        scope: LimitScope | None = None,
     ) -> None:
         self._clock = clock
         self._mode = mode
+        self._may_wait = mode == "wait"
         self._own_limits = dict(endpoint_limits or {})
-        self._address = address or Address(ip_limit, ip_window, clock)
+        self._scope = scope or LimitScope.alone(clock)
+        self.address = self._scope.windows.address(self._scope.address, ip_limit, ip_window)
+        """What this client shares with all that go out from the same address."""
         self._ip_rate = ip_limit / ip_window
         self._lock = threading.Lock()
         renew_after_fork(self, "_lock")
-        self._windows: dict[tuple[str, str, str], Window | None] = {}
+        self._lanes: dict[tuple[str, str, str], Lane] = {}
 
     def acquire(self, endpoint: Endpoint, params: Params, deadline: Deadline) -> Grant:
-        """Wait until the call is within every limit.
+        """Wait until the call is within every limit. The grant has to be ended.
 
         Raises:
             RateLimitTimeoutError: at once, if that would be after the deadline; nothing was sent.
             IpBannedError: Bybit has shut the address out.
         """
-        self._address.breaker.check()
-        grant = Grant(deadline, self._mode == "wait")
+        breaker = self.address.breaker
+        is_probe = breaker.is_open and breaker.admit()
         if self._mode == "off":
-            return grant
-        category = _category(endpoint, params)
-        window = self._window(endpoint, category)
+            lane = None
+        else:
+            limit = endpoint.limit
+            category = _category(limit, params) if limit is not None and limit.by_category else ""
+            lane = self._lanes.get((endpoint.method, endpoint.path, category))
+            if lane is None:
+                lane = self._add(endpoint, category)
+        cost = _orders(params) if lane is not None and lane.is_counted_by_order else 1
+        grant = Grant(lane, cost, deadline, self._clock, may_wait=self._may_wait)
+        if is_probe:
+            grant.is_probe = True
+        if lane is not None:
+            self._enter(grant, lane, deadline)
+        return grant
+
+    def _enter(self, grant: Grant, lane: Lane, deadline: Deadline) -> None:
+        began = now = self._clock.monotonic()
+        window, address = lane.window, lane.address
+        may_wait, rank = self._may_wait, lane.rank
         try:
             if window is not None:
-                grant.take(window, _cost(endpoint, params, category))
-            grant.take(self._address.window, 1)
-            if grant.waited:
-                self._address.breaker.check()  # it may have opened meanwhile
+                now = window.enter(grant, now, deadline, may_wait=may_wait, rank=rank)
+            now = address.window.enter(grant, now, deadline, may_wait=may_wait, rank=rank)
+            if now != began:
+                grant.waited = now - began
+                if address.breaker.is_open and not grant.is_probe:  # opened meanwhile
+                    grant.is_probe = address.breaker.admit()
         except BaseException:
             grant.give_back()
             raise
-        return grant
 
-    def learn(
-        self, endpoint: Endpoint, params: Params, seen: RateLimit, seconds_to_reset: float
-    ) -> None:
+    # --- what answers teach ---------------------------------------------------------------
+
+    def learn(self, grant: Grant, seen: RateLimit, seconds_until: Callable[[int], float]) -> None:
         """Take what Bybit's headers say over what the table says.
 
-        `seconds_to_reset` is the time until ``seen.reset_ms``; what has passed holds nothing up.
+        `seconds_until` tells how long it is until a moment in Bybit's ms; what has passed, or is
+        too far ahead to be true, holds nothing up.
         """
-        if self._mode == "off":
+        lane = grant.lane
+        if lane is None:
             return
-        category = _category(endpoint, params)
-        window = self._window(endpoint, category)
-        if window is None and seen.limit:
-            window = self._add(endpoint, category, Limit(seen.limit))
+        window = lane.window
         if window is None:
-            return
+            if not seen.limit or seen.limit > _MOST_CALLS:
+                return
+            window = lane.window = self._account_window(lane.name, Limit(seen.limit))
         # The header counts calls per second, so it says nothing about longer windows.
         if seen.limit and seen.limit <= _MOST_CALLS and window.seconds == 1.0:
-            calls = min(seen.limit, int(self._own_limits.get(endpoint.path, _MOST_CALLS)) or 1)
+            calls = min(seen.limit, int(lane.most_calls) or 1)
             if calls != window.calls:
                 window.resize(calls)
-        if seen.remaining == 0 and 0.0 < seconds_to_reset <= _LONGEST_HOLD:
-            window.hold(seconds_to_reset)
+        if seen.remaining == 0 and seen.reset_ms is not None:
+            self.hold(grant, seconds_until(seen.reset_ms))
 
-    def hold(self, endpoint: Endpoint, params: Params, seconds: float) -> None:
-        """Let nobody call this endpoint for so long: it has answered "too many visits"."""
-        window = self._window(endpoint, _category(endpoint, params))
-        if window is not None and self._mode != "off" and 0.0 < seconds <= _LONGEST_HOLD:
+    def hold(self, grant: Grant, seconds: float) -> None:
+        """Let nobody call the grant's endpoint for so long: its budget is gone."""
+        window = grant.lane.window if grant.lane is not None else None
+        if window is not None and 0.0 < seconds <= _LONGEST_HOLD:
             window.hold(seconds)
 
     def ban(self) -> None:
         """Bybit has shut the address out: stop everything for `BAN_SECONDS`."""
-        self._address.breaker.open()
+        self.address.breaker.open()
+        self.address.window.ban(BAN_SECONDS)
 
-    def is_welcome(self) -> None:
-        """An answer came that is no ban."""
-        self._address.breaker.close()
+    def answered(self, grant: Grant, at: float, *, is_welcome: bool) -> None:
+        """An answer came `at` this moment; `is_welcome`: it is no ban.
 
-    # --- windows --------------------------------------------------------------------------
+        Only that of the call which tried says that a ban is over: others may have left before it.
+        """
+        if grant.lane is not None:
+            grant.lane.note_trip(at - grant.at, at)
+        if grant.is_probe and is_welcome:
+            self.address.breaker.close()
+            self.address.window.welcome()
 
-    def _window(self, endpoint: Endpoint, category: str) -> Window | None:
-        try:
-            return self._windows[endpoint.method, endpoint.path, category]
-        except KeyError:
-            return self._add(endpoint, category, self._limit(endpoint, category))
+    # --- lanes ----------------------------------------------------------------------------
+
+    def _add(self, endpoint: Endpoint, category: str) -> Lane:
+        key: tuple[str, str, str] = (endpoint.method, endpoint.path, category)
+        with self._lock:
+            if len(self._lanes) >= _MOST_LANES:
+                key = ("", "", "")
+            lane = self._lanes.get(key)
+            if lane is None:
+                lane = self._lanes[key] = self._lane(endpoint, category, has_window=any(key))
+            return lane
+
+    def _lane(self, endpoint: Endpoint, category: str, *, has_window: bool) -> Lane:
+        name = endpoint.key if endpoint.name else f"{endpoint.method} {endpoint.path}"
+        if category:
+            name = f"{name} ({category})"
+        limit = self._limit(endpoint, category) if has_window else None
+        return Lane(
+            name,
+            None if limit is None else self._account_window(name, limit),
+            self.address,
+            rank=_rank(endpoint),
+            most_calls=self._own_limits.get(endpoint.path, _MOST_CALLS),
+            is_counted_by_order=category in _COUNTED_BY_ORDER,
+        )
+
+    def _account_window(self, name: str, limit: Limit) -> Window:
+        owner = self._scope.address if limit.scope == "ip" else self._scope.account
+        return self._scope.windows.window(f"{owner} {name}", limit.calls, limit.window, title=name)
 
     def _limit(self, endpoint: Endpoint, category: str) -> Limit | None:
         if (own := self._own_limits.get(endpoint.path)) is not None:
@@ -253,38 +207,27 @@ class RateLimiter:
             return None
         if limit.scope == "ip" and limit.calls / limit.window >= self._ip_rate:
             return None  # no limit of its own, only the address's
-        return Limit(limit.by_category.get(category, limit.calls), limit.window)
-
-    def _add(self, endpoint: Endpoint, category: str, limit: Limit | None) -> Window | None:
-        key = (endpoint.method, endpoint.path, category)
-        name = f"{endpoint.key} ({category})" if category else endpoint.key
-        with self._lock:
-            if (window := self._windows.get(key)) is not None:
-                return window
-            if len(self._windows) >= _MOST_WINDOWS:
-                return None
-            if limit is not None:
-                window = Window(name, limit.calls, limit.window, self._clock)
-            self._windows[key] = window
-            return window
+        return Limit(limit.by_category.get(category, limit.calls), limit.window, limit.scope)
 
 
-def _category(endpoint: Endpoint, params: Params) -> str:
+def _rank(endpoint: Endpoint) -> int:
+    """Who goes first: what changes something, the account's own calls, then market data."""
+    if endpoint.changes_something:
+        return 0
+    return 2 if endpoint.auth == "none" else 1
+
+
+def _category(limit: Limit, params: Params) -> str:
     """The product line, where it has a count of its own."""
-    if endpoint.limit is None or not endpoint.limit.by_category:
-        return ""
     category = params.get("category")
-    known = isinstance(category, str) and category in endpoint.limit.by_category
-    return str(category) if known else ""
+    return category if isinstance(category, str) and category in limit.by_category else ""
 
 
-def _cost(endpoint: Endpoint, params: Params, category: str) -> int:
+def _orders(params: Params) -> int:
     """What a call counts: on batches of orders as many as there are, for options one.
 
     docs/v5/rate-limit: linear, inverse and spot batches use one unit per order. A batch of orders
     is what takes a ``category`` and a ``request`` list.
     """
     batch = params.get("request")
-    if not isinstance(batch, list | tuple) or category not in _COUNTED_BY_ORDER:
-        return 1
-    return max(1, len(batch))
+    return max(1, len(batch)) if isinstance(batch, list | tuple) else 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from bybit_sync.exceptions import ConfigError
 
@@ -23,6 +23,7 @@ Kind = Literal[
 """What a parameter is on the wire; ``decimal`` is a number sent as text, ``time_ms`` a moment."""
 Params = Mapping[str, Any]
 
+_NO_PARAMS: Params = MappingProxyType({})
 _NO_CATEGORIES: Mapping[str, float] = MappingProxyType({})
 
 
@@ -40,8 +41,7 @@ class Limit:
     by_category: Mapping[str, float] = field(default_factory=lambda: _NO_CATEGORIES, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(NamedTuple):
     """One parameter of an endpoint, as its row in the table says."""
 
     name: str
@@ -51,6 +51,12 @@ class Param:
     """Every value that the documentation allows; empty where it names none."""
     fields: tuple[Param, ...] = ()
     """The parameters of an object, or of each object in an array."""
+    joined: bool = False
+    """True where several values go as one text with commas between."""
+    bounds: tuple[float | None, float | None] | None = None
+    """The least and the greatest number that the documentation allows; None where it names none."""
+    longest: int | None = None
+    """The most characters that a text may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ class Endpoint:
     """``params`` by their names."""
     required: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """The names of those that a call must give."""
+    written: dict[tuple[str, str], str] = field(init=False, repr=False, compare=False)
+    """What `encode` has checked and made of the texts that came before: ``symbol=BTCUSDT``."""
 
     def __post_init__(self) -> None:
         # Worked out here because every call reads them.
@@ -82,6 +90,7 @@ class Endpoint:
         object.__setattr__(self, "by_name", {param.name: param for param in self.params})
         names = tuple(param.name for param in self.params if param.required)
         object.__setattr__(self, "required", names)
+        object.__setattr__(self, "written", {})
 
     @property
     def changes_something(self) -> bool:
@@ -99,11 +108,15 @@ class CallOptions:
     """How often the call may be tried, in place of ``[retry] attempts``."""
     recv_window_ms: int | None = None
     """Milliseconds for which Bybit accepts the signature."""
+    on_sign: Callable[[int], None] | None = None
+    """Told the timestamp (ms) of every attempt when it is signed, before its first byte leaves."""
 
     def __post_init__(self) -> None:
         _check("timeout", self.timeout, float, 0.001, 86_400.0)
         _check("attempts", self.attempts, int, 1, 100)
         _check("recv_window_ms", self.recv_window_ms, int, 1, 60_000)
+        if self.on_sign is not None and not callable(self.on_sign):
+            raise ConfigError(f"options.on_sign: {self.on_sign!r} is not a function"[:200])
 
 
 def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
@@ -123,8 +136,7 @@ def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
 DEFAULT_OPTIONS = CallOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A call as it goes on the wire, before it is signed.
 
     ``payload`` is the text that is signed: the query of a GET exactly as sent, the body of a POST.
@@ -135,7 +147,7 @@ class Request:
     query: str = ""
     body: bytes = b""
     content_type: str = ""
-    params: Params = field(default_factory=dict)
+    params: Params = _NO_PARAMS
 
     @property
     def target(self) -> str:

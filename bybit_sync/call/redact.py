@@ -26,7 +26,7 @@ def redact(text: str, hidden: Iterable[str] = ()) -> str:
     return _SIGNATURE.sub(MASK, _SECRET_FIELDS.sub(rf"\1{MASK}", text))
 
 
-def quote_answer(body: bytes, hidden: Iterable[str] = ()) -> str:
+def quote_answer(body: bytes | bytearray, hidden: Iterable[str] = ()) -> str:
     """At most 200 characters of an answer, fit for a message."""
     text = redact(body[:4096].decode("utf-8", "replace"), hidden)
     text = _NOT_SHOWN.sub(" ", text).strip()

@@ -7,8 +7,6 @@ from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-import toml
-
 from bybit_sync.exceptions import (
     ApiError,
     AuthError,
@@ -48,6 +46,8 @@ _REFUSED = Verdict(ApiError, transient=False, maybe_executed=False)
 @cache
 def _table() -> Mapping[int, Verdict]:
     # Read at the first error: most programs start, trade and end without one.
+    import toml
+
     text = resources.files(__package__).joinpath("data/errors.toml").read_text(encoding="utf-8")
     return {
         code: Verdict(_CLASSES[kind], repeat != "never", repeat == "unknown")

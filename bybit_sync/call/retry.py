@@ -11,9 +11,8 @@ import random
 import threading
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from typing import Generic, Protocol, TypeVar
-
-import tenacity
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from bybit_sync.clock import Clock, Deadline
 from bybit_sync.exceptions import (
@@ -30,12 +29,18 @@ from bybit_sync.forking import renew_after_fork
 
 from .records import Endpoint
 
+if TYPE_CHECKING:
+    import tenacity
+
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 # Ours, and meant at once: asking again would only do what was just refused.
 _FINAL = (RateLimitTimeoutError, PoolFullError)
 _UNTOLD_RESET = 1.0  # seconds, when "too many visits" comes without a reset time
+_LONGEST_RESET = 60.0  # a reset time further ahead than this is not the truth
+_TOKEN = 1.0 - 1e-9  # what fifths add up to
+_SHARE = 0.2  # of a token that a call pays which needed no retry
 
 
 class Repeatable(Protocol[R_co]):
@@ -76,8 +81,9 @@ class Repeatable(Protocol[R_co]):
 class RetryBudget:
     """Tokens for retries: an outage must not be multiplied by everybody trying thrice.
 
-    A retry takes one, a call that succeeds pays one back, and all of its own. A `capacity` of 0
-    means no bound. The lock guards the count.
+    A retry takes one. A call that succeeds at last pays its own back, one that succeeds at once a
+    fifth of one: so retries that help are free, and those in vain are at most a fifth of the
+    calls. A `capacity` of 0 means no bound. The lock guards the count.
     """
 
     def __init__(self, capacity: float) -> None:
@@ -96,9 +102,9 @@ class RetryBudget:
         if not self._capacity:
             return True
         with self._lock:
-            if self._left < 1.0:
+            if self._left < _TOKEN:
                 return False
-            self._left -= 1.0
+            self._left = max(0.0, self._left - 1.0)
             return True
 
     def repay(self, retries: int) -> None:
@@ -106,7 +112,7 @@ class RetryBudget:
         if self._left >= self._capacity:
             return  # the usual case
         with self._lock:
-            self._left = min(self._capacity, self._left + max(1, retries))
+            self._left = min(self._capacity, self._left + (retries or _SHARE))
 
 
 class _Tries(Generic[R]):
@@ -118,6 +124,8 @@ class _Tries(Generic[R]):
         self.pause = 0.0
         self._failed: BybitError | None = failed
         self._last = failed
+        self.may_have_acted = failed.effect_unknown
+        """Any of the attempts may have, not only the last."""
         self._clock_corrected = False
 
     def attempt(self) -> R:
@@ -130,6 +138,8 @@ class _Tries(Generic[R]):
             return self.call.attempt()
         except BybitError as error:
             self._last = error
+            self.may_have_acted = self.may_have_acted or error.effect_unknown
+            error.effect_unknown = self.may_have_acted
             raise
 
     def can_correct_clock(self) -> bool:
@@ -164,10 +174,17 @@ class Retry:
         self._clock = clock
         self._base_delay = base_delay
         self._max_delay = max_delay
+
+    @cached_property
+    def _retrying(self) -> tenacity.Retrying:
+        # Imported at the first repeat: tenacity brings asyncio, a sixth of what the client's
+        # import would cost.
+        import tenacity
+
         # Whether there is another attempt is decided in one place, `_wants_another`, and with it
         # the pause: so tenacity needs no stop of its own.
-        self._retrying = tenacity.Retrying(
-            sleep=clock.sleep,
+        return tenacity.Retrying(
+            sleep=self._clock.sleep,
             retry=lambda state: self._wants_another(state.args[0], state.outcome),
             wait=lambda state: state.args[0].pause,
             before_sleep=lambda state: state.args[0].tell(),
@@ -218,11 +235,18 @@ class Retry:
     def _told_pause(self, call: Repeatable[R], error: BybitError) -> float | None:
         """What the exchange says about when to come back."""
         if isinstance(error, RateLimitedError):
-            reset_ms = error.reset_ms
-            return _UNTOLD_RESET if reset_ms is None else call.seconds_until(reset_ms)
-        if isinstance(error, BadAnswerError | ApiError) and error.resp_headers is not None:
-            return retry_after(error.resp_headers.get("Retry-After"), self._clock.wall())
+            if error.reset_ms is not None:
+                return min(call.seconds_until(error.reset_ms), _LONGEST_RESET)
+            told = self._retry_after(error)
+            return random.uniform(1.0, 1.25) * _UNTOLD_RESET if told is None else told
+        if isinstance(error, BadAnswerError | ApiError):
+            return self._retry_after(error)
         return None
+
+    def _retry_after(self, error: BadAnswerError | ApiError) -> float | None:
+        if error.resp_headers is None:
+            return None
+        return retry_after(error.resp_headers.get("Retry-After"), self._clock.wall())
 
 
 def is_repeatable(endpoint: Endpoint, error: BybitError) -> bool:
@@ -260,5 +284,5 @@ def reason_of(error: BybitError) -> str:
     if isinstance(error, RateLimitedError):
         return "rate_limited"
     if isinstance(error, BadAnswerError):
-        return f"http_{error.status_code}" if error.status_code in (408, 429) else "http_5xx"
+        return "http_408" if error.status_code == 408 else "http_5xx"
     return "busy"

@@ -8,19 +8,40 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, Protocol
 
 from bybit_sync.config import Credentials
 from bybit_sync.exceptions import ConfigError
+from bybit_sync.net.answer import encode_headers
 
 
-class SignedHeaders(dict[str, str]):
-    """Headers that are never shown: not in a log, nor in a traceback with locals."""
+class SignedHeaders(Mapping[str, str]):
+    """Headers that are never shown: not in a log, nor in a traceback with locals.
+
+    ``raw`` is their wire form, which is all that the usual way of a call looks at.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    def _fields(self) -> dict[str, str]:
+        lines = self.raw.decode("latin-1").split("\r\n")[:-1]
+        return dict(line.split(": ", 1) for line in lines)
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields())
+
+    def __len__(self) -> int:
+        return len(self._fields())
 
     def __repr__(self) -> str:
         return "SignedHeaders(***)"
-
-    __str__ = __repr__
 
 
 class Signer(Protocol):
@@ -39,25 +60,23 @@ class Signer(Protocol):
 class _KeyHolder:
     """What both signers share: the headers, and keeping the key to themselves."""
 
-    __slots__ = ("_api_key",)
+    __slots__ = ("_api_key", "_key_bytes", "_same")
 
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
+        self._key_bytes = api_key.encode()
+        # What every signature shares, checked once; the rest is digits, hex and base64.
+        self._same = encode_headers({"X-BAPI-API-KEY": api_key, "X-BAPI-SIGN-TYPE": "2"})
 
     @property
     def api_key(self) -> str:
         """The key's public name, which no message may hold either."""
         return self._api_key
 
-    def _headers(self, timestamp: str, window: str, signature: str) -> SignedHeaders:
+    def _headers(self, timestamp_ms: int, recv_window_ms: int, signature: bytes) -> SignedHeaders:
         return SignedHeaders(
-            {
-                "X-BAPI-API-KEY": self._api_key,
-                "X-BAPI-TIMESTAMP": timestamp,
-                "X-BAPI-SIGN": signature,
-                "X-BAPI-SIGN-TYPE": "2",
-                "X-BAPI-RECV-WINDOW": window,
-            }
+            b"%bX-BAPI-TIMESTAMP: %d\r\nX-BAPI-RECV-WINDOW: %d\r\nX-BAPI-SIGN: %b\r\n"
+            % (self._same, timestamp_ms, recv_window_ms, signature)
         )
 
     def __repr__(self) -> str:
@@ -82,10 +101,9 @@ class HmacSigner(_KeyHolder):
 
     def sign(self, payload: bytes, timestamp_ms: int, recv_window_ms: int) -> SignedHeaders:
         """The headers that vouch for `payload` at `timestamp_ms`, Bybit's time."""
-        timestamp, window = str(timestamp_ms), str(recv_window_ms)
         mac = self._mac.copy()
-        mac.update(f"{timestamp}{self._api_key}{window}".encode() + payload)
-        return self._headers(timestamp, window, mac.hexdigest())
+        mac.update(b"%d%b%d%b" % (timestamp_ms, self._key_bytes, recv_window_ms, payload))
+        return self._headers(timestamp_ms, recv_window_ms, mac.hexdigest().encode())
 
 
 class RsaSigner(_KeyHolder):
@@ -99,9 +117,9 @@ class RsaSigner(_KeyHolder):
 
     def sign(self, payload: bytes, timestamp_ms: int, recv_window_ms: int) -> SignedHeaders:
         """The headers that vouch for `payload` at `timestamp_ms`, Bybit's time."""
-        timestamp, window = str(timestamp_ms), str(recv_window_ms)
-        signature = self._sign(f"{timestamp}{self._api_key}{window}".encode() + payload)
-        return self._headers(timestamp, window, base64.b64encode(signature).decode("ascii"))
+        text = b"%d%b%d%b" % (timestamp_ms, self._key_bytes, recv_window_ms, payload)
+        signature = self._sign(text)
+        return self._headers(timestamp_ms, recv_window_ms, base64.b64encode(signature))
 
 
 def _rsa_function(pem: bytes) -> Any:

@@ -8,7 +8,9 @@ from bybit_sync.exceptions import BybitError
 from bybit_sync.simulator import SimulatorError
 
 from .demo import demo
+from .history import history
 from .simulate import simulate
+from .soak import soak
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,7 +19,9 @@ def commands() -> None:
 
 
 commands.add_command(demo)
+commands.add_command(history)
 commands.add_command(simulate)
+commands.add_command(soak)
 
 
 def run(arguments: list[str]) -> int:

@@ -78,7 +78,7 @@ def read_account(client: BybitClient, market: Market) -> None:
 
 
 def _best_bid(client: BybitClient, market: Market) -> Decimal:
-    book: dict[str, Any] = client.market.get_orderbook(
+    book = client.market.get_orderbook(
         category=market.category,  # type: ignore[arg-type]
         symbol=market.symbol,
         limit=1,

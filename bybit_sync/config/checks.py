@@ -27,6 +27,7 @@ _URL = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE | re.ASCII)
+_STORE = re.compile(r"redis(s?)://([^/@?#]{1,270})(?:/[0-9]{0,4})?", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _ENDPOINT = re.compile(r"/[A-Za-z0-9._~/-]{1,200}", re.ASCII)
 _PLAIN_ASCII = re.compile(r"[!-~]*", re.ASCII)
@@ -167,6 +168,27 @@ def host(value: object) -> str:
     if not isinstance(value, str) or not (_is_address(value) or _HOST_NAME.fullmatch(value)):
         raise refuse(f"{quoted(value)} is not the name or address of a host")
     return str.__str__(value)
+
+
+def address(value: object) -> str:
+    """An IP address, or nothing."""
+    if not isinstance(value, str) or (value and not _is_address(value)):
+        raise refuse(f"{quoted(value)} is not an IP address")
+    return str.__str__(value)
+
+
+def store(value: object) -> str:
+    """``redis://host[:port][/database]``, or rediss for TLS, or nothing."""
+    if value == "":
+        return ""
+    match = _STORE.fullmatch(value) if isinstance(value, str) else None
+    parts = _split_url(f"http{'s' if match[1] else ''}://{match[2]}") if match else None
+    if match is None or parts is None:
+        raise refuse(
+            f"{_quoted_url(value)} is not redis://host:port/database (rediss for TLS); a password "
+            "belongs in the environment, as BYBIT_REDIS_PASSWORD"
+        )
+    return str.__str__(match[0])
 
 
 def base_url(value: object) -> str:

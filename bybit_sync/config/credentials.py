@@ -14,6 +14,8 @@ from .secret import Secret
 KEY_VARIABLE = "BYBIT_API_KEY"
 SECRET_VARIABLE = "BYBIT_API_SECRET"  # noqa: S105  (a name, not a secret)
 
+_KEY_LENGTH, _SECRET_LENGTH = 18, 36  # as Bybit makes them; other lengths are let pass
+
 
 class Credentials:
     """An API key and its secret, of one pair."""
@@ -84,6 +86,11 @@ def _paired(key_name: str, key: Secret, secret_name: str, secret: Secret) -> Cre
             check(value)
         except checks.RefusedError as refused:
             faults.append(f"{name}: {refused}")
+    if not faults and (len(key.reveal()), len(secret.reveal())) == (_SECRET_LENGTH, _KEY_LENGTH):
+        faults.append(
+            f"{key_name} and {secret_name} look swapped (values not shown): Bybit's keys have "
+            f"{_KEY_LENGTH} characters, their secrets {_SECRET_LENGTH}"
+        )
     if faults:
         raise ConfigError("\n".join(faults))
     return Credentials(Secret(key, shown=True), secret)

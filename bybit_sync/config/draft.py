@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -178,5 +177,7 @@ def _nearest_names(record: type[Table], key: object) -> Iterator[str]:
 def _nearest(name: object, known: Mapping[str, object] | tuple[str, ...]) -> str | None:
     if not isinstance(name, str) or len(name) > 100:
         return None
+    import difflib  # slow to import, and needed by mistakes only
+
     found = difflib.get_close_matches(name.lower(), known, n=1)
     return found[0] if found else None

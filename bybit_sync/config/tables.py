@@ -86,6 +86,7 @@ class ConnectionPoolConfig(Table):
     force_close: bool = setting(False, checks.switch)
     max_age: float = setting(600.0, checks.number(0, _YEAR))
     max_waiting: int = setting(0, checks.whole(0, 1_000_000))
+    source_address: str = setting("", checks.address)
 
     @classmethod
     def _settle_together(cls, values: dict[str, Any]) -> Iterable[Fault]:
@@ -148,13 +149,17 @@ class RetryConfig(Table):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitConfig(Table):
-    """The ``[rate_limit]`` table. ``endpoint_limits`` is calls per second by path."""
+    """The ``[rate_limit]`` table. ``endpoint_limits`` is calls per second by path.
+
+    ``store`` is the Redis in which processes and machines share their counts.
+    """
 
     table: ClassVar[str] = "rate_limit"
 
     mode: str = setting("wait", checks.choice("wait", "raise", "off"))
     ip_limit: int = setting(600, checks.whole(1, 1_000_000))
     ip_window: float = setting(5.0, checks.positive(3600))
+    store: str = setting("", checks.store)
     endpoint_limits: Mapping[str, float] = setting(PathLimits(), checks.endpoint_limits)
 
 

@@ -37,12 +37,15 @@ from . import keeper
 from .budget import Budget
 from .connection import Dialer
 from .dns import Resolver
+from .leaks import LeakWatch
+from .pace import Pace
 from .pool import SlotPool, pool_classes
 from .slots import Slots
 from .sockets import socket_options
 from .stats import PoolStats
 from .tls import TlsContexts
 
+_MOST_FOUND = 256  # hosts whose pool is found without a look at the whole URL
 _LIVING: weakref.WeakSet[PooledAdapter] = weakref.WeakSet()
 
 
@@ -81,18 +84,22 @@ class PooledAdapter(HTTPAdapter):
 
     def _build_parts(self) -> None:
         self._contexts = TlsContexts(self._tls)
+        # The parts call back through a weak reference: a cycle would keep the sockets of a
+        # forgotten adapter open until the collector comes by.
+        this = weakref.ref(self)
+        leaks = LeakWatch(self.pool_config.total_timeout, self._clock, lambda: _wake(this))
         self._dialer = Dialer(
             self.pool_config,
             Resolver(self.pool_config.ttl_dns_cache, self._clock),
             socket_options(self._keepalive),
             self._clock,
+            Pace(self._clock),
+            leaks,
         )
-        # The slots call back through a weak reference: a cycle would keep the sockets of a
-        # forgotten adapter open until the collector comes by.
-        this = weakref.ref(self)
         self._slots = Slots(self.pool_config, self._clock, lambda: _wake(this))
-        self._keeper = keeper.Keeper(self._slots, self.pool_config, self._clock)
+        self._keeper = keeper.Keeper(self._slots, leaks, self.pool_config, self._clock)
         self._proxy_lock = threading.Lock()
+        self._found: dict[str, SlotPool] = {}
 
     # --- requests' hooks ------------------------------------------------------------------
 
@@ -125,6 +132,28 @@ class PooledAdapter(HTTPAdapter):
         manager.pools = RecentlyUsedContainer(
             self.pool_config.limit, dispose_func=lambda p: p.close()
         )
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> SlotPool:
+        """The pool for a request; found by the start of its URL where it was found before."""
+        base = "/".join((request.url or "").split("/", 3)[:3])
+        if proxies or cert or verify is not True or "@" in base:
+            return self._find_pool(request, verify, proxies, cert)
+        pool = self._found.get(base)
+        if pool is None or pool.is_closed:
+            pool = self._find_pool(request, verify, proxies, cert)
+            if len(self._found) >= _MOST_FOUND:
+                self._found.clear()
+            self._found[base] = pool
+        return pool
+
+    def _find_pool(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any, cert: Any
+    ) -> SlotPool:
+        found = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        assert isinstance(found, SlotPool)
+        return found
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
@@ -171,6 +200,8 @@ class PooledAdapter(HTTPAdapter):
     def _narrowed(self, timeout: Any) -> Budget:
         """The budget of a plain session's call, whose ``timeout=`` may narrow ours."""
         connect, read = self.pool_config.connect_timeout, self.pool_config.sock_read_timeout
+        if timeout is None:
+            return Budget(self.deadline(), connect=connect, read=read)
         given = timeout
         if isinstance(timeout, urllib3.Timeout):
             given = (timeout.connect_timeout, timeout.read_timeout)
@@ -193,8 +224,10 @@ class PooledAdapter(HTTPAdapter):
         """The deadline of a call that starts now."""
         return Deadline.after(seconds or self.pool_config.total_timeout, self._clock)
 
-    def pool_for(self, url: str, proxy: str = "") -> SlotPool:
-        """The pool that requests to this URL go through.
+    def pool_for(
+        self, url: str, proxy: str = "", *, verify: bool | str = True, cert: Any = None
+    ) -> SlotPool:
+        """The pool that requests to this URL go through; `verify` and `cert` as for requests.
 
         Raises:
             ConfigError: the URL has no host, or a scheme other than http and https.
@@ -211,7 +244,10 @@ class PooledAdapter(HTTPAdapter):
             manager = self.proxy_manager_for(prepend_scheme_if_needed(proxy, "http"))
         # requests spells hosts without the brackets of an IPv6 literal
         found = manager.connection_from_host(
-            parts.host.strip("[]"), parts.port, parts.scheme, self._trust(parts.scheme)
+            parts.host.strip("[]"),
+            parts.port,
+            parts.scheme,
+            self._trust(parts.scheme, verify, cert),
         )
         assert isinstance(found, SlotPool)
         return found
@@ -247,7 +283,7 @@ class PooledAdapter(HTTPAdapter):
         closed: Counter[str] = Counter()
         for host in every:
             closed.update(host.closed)
-        hits, misses = self._dialer.resolver.counts()
+        hits, misses, stale = self._dialer.resolver.counts()
         return PoolStats(
             limit=self.pool_config.limit,
             limit_per_host=self.pool_config.limit_per_host,
@@ -261,6 +297,8 @@ class PooledAdapter(HTTPAdapter):
             connect_seconds=sum(h.connect_seconds for h in every),
             dns_hits=hits,
             dns_misses=misses,
+            dns_stale=stale,
+            dns_age_seconds=self._dialer.resolver.oldest_age(),
             wait_seconds_max=max((h.wait_seconds_max for h in every), default=0.0),
             waits=waits,
             hosts=hosts,
@@ -285,6 +323,8 @@ class PooledAdapter(HTTPAdapter):
         self._slots.reset_after_fork()
         self._keeper.reset_after_fork()
         self._dialer.resolver.reset_after_fork()
+        self._dialer.pace.reset_after_fork()
+        self._dialer.leaks.reset_after_fork()
         self._contexts.reset_after_fork()
         for manager in [self.poolmanager, *self.proxy_manager.values()]:
             self._adopt(manager)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from bybit_sync.exceptions import ConfigError
@@ -45,13 +45,22 @@ def encode_headers(fields: Mapping[str, str]) -> bytes:
     return "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode("latin-1")
 
 
+def lowered(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """The same fields with their names in lower case."""
+    return dict(zip(map(bytes.lower, fields), fields.values(), strict=True))
+
+
 class Headers(Mapping[str, str]):
     """The headers of an answer, compared without regard to case and decoded when first read."""
 
-    __slots__ = ("_fields", "raw")
+    __slots__ = ("_fields", "by_name", "raw")
 
-    def __init__(self, raw: list[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, raw: Collection[tuple[bytes, bytes]], by_name: dict[bytes, bytes] | None = None
+    ) -> None:
         self.raw = raw
+        self.by_name = lowered(dict(raw)) if by_name is None else by_name
+        """The last value of each name, the name in lower case."""
         self._fields: dict[str, tuple[str, str]] | None = None
 
     @classmethod
@@ -84,6 +93,10 @@ class Headers(Mapping[str, str]):
     def __repr__(self) -> str:
         return f"Headers({dict(self)})"
 
+    def __reduce__(self) -> tuple[type[Headers], tuple[list[tuple[bytes, bytes]]]]:
+        # `raw` may be a view of the parser's dict, which does not travel.
+        return Headers, (list(self.raw),)
+
 
 @dataclass(slots=True)
 class Answer:
@@ -91,7 +104,7 @@ class Answer:
 
     status: int
     headers: Headers
-    body: bytes = field(repr=False)
+    body: bytes | bytearray = field(repr=False)
     """Decoded where it came compressed; not shown, for it may hold a secret (createApiKey)."""
     elapsed: float
     """Seconds from the first byte sent to the last byte read: the wire, no queueing."""

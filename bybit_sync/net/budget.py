@@ -13,6 +13,7 @@ import urllib3
 
 from bybit_sync.clock import Deadline
 from bybit_sync.exceptions import (
+    AnswerTooLargeError,
     BadAnswerError,
     ConnectError,
     ConnectionLostError,
@@ -24,6 +25,8 @@ from bybit_sync.exceptions import (
 )
 
 Sign = Callable[[], Mapping[str, str]]
+"""Makes the headers that only the last moment can make; with ``raw``, their checked wire form,
+they are sent as that."""
 
 
 class AnswerFaultError(Exception):
@@ -32,6 +35,10 @@ class AnswerFaultError(Exception):
 
 class CutAnswerError(AnswerFaultError):
     """The answer ended before its end."""
+
+
+class OversizeError(AnswerFaultError):
+    """The answer is larger than is allowed."""
 
 
 class PeerClosedError(ConnectionError):
@@ -45,7 +52,18 @@ class Budget(urllib3.Timeout):
     have left; that, and nothing else, decides ``effect_unknown``.
     """
 
-    def __init__(
+    # What urllib3's own constructor would set, for its repr: it checks three numbers that this
+    # class does not use, on every call.
+    _connect = _read = total = None
+    _start_connect = None
+
+    phase = "pool"
+    written = False
+    answered = False
+    reused = False
+    _sent_at = 0.0
+
+    def __init__(  # not the base's, see above
         self,
         deadline: Deadline,
         *,
@@ -55,19 +73,13 @@ class Budget(urllib3.Timeout):
         max_bytes: int | None = None,
         stream: bool = False,
     ) -> None:
-        super().__init__()
         self.deadline = deadline
         self.connect_seconds = connect
         self.read_seconds = read
         self.sign = sign
         self.max_bytes = max_bytes
         self.stream = stream
-        self.phase = "pool"
-        self.written = False
-        self.answered = False
-        self.reused = False
         self._current = deadline
-        self._sent_at = 0.0
 
     def clone(self) -> Budget:
         """This budget: urllib3 copies its timeouts, but time that is spent is spent."""
@@ -115,10 +127,11 @@ class Budget(urllib3.Timeout):
             TimeoutError: none are left.
         """
         left = self._current.remaining()
+        if left > self.read_seconds and self.phase not in ("connect", "tls"):
+            return self.read_seconds  # a handshake has the connect timeout, however short reads are
         if left <= 0.0:
             raise TimeoutError("the time is used up")
-        # A handshake has the whole of the connect timeout, however short reads are.
-        return left if self.phase in ("connect", "tls") else min(self.read_seconds, left)
+        return left
 
     def fault(self, error: BaseException, host: str) -> FailedRequestError:
         """Our error for what went wrong; the phase and the bytes written say which one."""
@@ -127,14 +140,15 @@ class Budget(urllib3.Timeout):
         if isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError):
             return self._timed_out(spent)
         if isinstance(error, AnswerFaultError):
-            return BadAnswerError(f"{error} ({spent})", effect_unknown=unknown)
+            kind = AnswerTooLargeError if isinstance(error, OversizeError) else BadAnswerError
+            return kind(f"{error} ({spent})", effect_unknown=unknown)
         if self.phase == "dns":
             return DnsError(f"no address found: {error} ({spent})", phase="dns")
         if self.phase == "connect":
             return ConnectError(f"cannot connect: {error} ({spent})", phase="connect")
         if self.phase == "tls":
-            kind = TlsError if _is_about_trust(error) else ConnectError
-            return kind(f"TLS handshake failed: {error} ({spent})", phase="tls")
+            of_tls = TlsError if _is_about_trust(error) else ConnectError
+            return of_tls(f"TLS handshake failed: {error} ({spent})", phase="tls")
         if self.answered:
             return BadAnswerError(
                 f"the answer broke off: {error} ({spent})", effect_unknown=unknown

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 import select
 import socket
+import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,11 @@ from bybit_sync.config import ConnectionPoolConfig
 from . import sockets
 from .budget import Budget
 from .dns import Resolver
+from .leaks import LeakWatch
+from .pace import Pace
 
 if TYPE_CHECKING:
-    from .slots import Lease
+    from .host import Lease
 
 _AGE_SPREAD = 0.05
 
@@ -34,6 +38,8 @@ class Dialer:
     resolver: Resolver
     options: list[sockets.SocketOption]
     clock: Clock
+    pace: Pace
+    leaks: LeakWatch
 
 
 class PooledConnection:
@@ -43,12 +49,23 @@ class PooledConnection:
     sock: Any
     host_name: str = ""
     """``host:port`` under which its slot is counted."""
+    has_connected = False
+    """True once TCP has; a handshake may follow."""
     lease: Lease | None = None
     """The slot, while a call holds this connection through a response."""
     budget: Budget | None = None
     idle_since = 0.0
     retire_at = float("inf")
-    _poller: Any = None
+    take: Callable[[int], bytes]
+    """Reads at most so many bytes; like `put`, there while the connection is open."""
+    take_into: Callable[[memoryview], int]
+    put: Callable[[bytes | memoryview], int]
+    """Writes, and says how much."""
+    _poll: Callable[[int], Any] | None = None
+    _pending: Callable[[], int] | None = None
+    _known: Any = None
+    _timed: sockets.TimedSocket | sockets.TimedSSLSocket | None = None
+    """The part of ``_known``, the socket, that asks the budget before it waits."""
 
     # --- opening --------------------------------------------------------------------------
 
@@ -61,13 +78,16 @@ class PooledConnection:
         resolver = self.dialer.resolver
         addresses = resolver.resolve(name, port, deadline)
         budget.phase = "connect"
+        self.dialer.pace.take_turn(self.host_name, deadline)
         try:
-            result = sockets.connect(addresses, deadline, self.dialer.options)
+            source = self.dialer.config.source_address
+            result = sockets.connect(addresses, deadline, self.dialer.options, source)
         except (sockets.AllAddressesFailedError, sockets.AllAddressesSilentError) as error:
             resolver.report(name, port, error.failed, connected=False)
             raise
         resolver.report(name, port, result.failed, connected=True)
         sys.audit("http.client.connect", self, name, port)
+        self.has_connected = True
         sock = result.sock
         sock.budget = budget
         # The handshake takes the socket's timeout as one deadline for all of its steps.
@@ -75,25 +95,35 @@ class PooledConnection:
         budget.phase = "tls" if isinstance(self, PooledHTTPSConnection) else "connect"
         return sock
 
-    def attach(self, budget: Budget) -> None:
-        """Lend the connection to one request."""
-        self._lend(budget)
+    def doubt_name(self) -> None:
+        """Let the host's name be looked up before the next connect."""
+        self.dialer.resolver.doubt(self._dns_host, self.port)  # type: ignore[attr-defined]
 
-    def detach(self) -> None:
-        """Forget the request that is over."""
-        self._lend(None)
-
-    def _lend(self, budget: Budget | None) -> None:
+    def lend(self, budget: Budget | None) -> None:
+        """Lend the connection to one request, or to none when that is over."""
         self.budget = budget
         sock = self.sock
-        if isinstance(sock, SSLTransport):  # TLS in a tunnel through a TLS proxy
-            sock = sock.socket
-        if isinstance(sock, sockets.TimedSocket | sockets.TimedSSLSocket):
-            sock.budget = budget
+        if sock is not self._known:
+            self._known, self._timed = sock, _timed_part(sock)
+        if self._timed is not None:
+            self._timed.budget = budget
+
+    def wait_at_most(self, seconds: float) -> None:
+        """How long the next read or write may take; it costs a system call only if that differs
+        from the time before."""
+        if self.sock.gettimeout() != seconds:
+            self.sock.settimeout(seconds)
 
     def note_opened(self) -> None:
         """Set the age clock; called once the handshake is done."""
-        self._poller = _poller_for(self.sock)
+        sock = self.sock
+        self._poll = _poll_of(sock)
+        self.take_into = sock.recv_into
+        if isinstance(sock, ssl.SSLSocket):
+            # The shorter way to what recv and send do, and they only.
+            self.take, self.put, self._pending = sock.read, sock.write, sock.pending
+        else:
+            self.take, self.put = sock.recv, sock.send
         max_age = self.dialer.config.max_age
         if max_age:
             spread = 1.0 + random.uniform(-_AGE_SPREAD, _AGE_SPREAD)
@@ -113,12 +143,12 @@ class PooledConnection:
 
     def unquiet(self) -> str:
         """``server`` or ``unread`` where the connection was closed or holds bytes, or ""."""
-        sock = self.sock
-        if sockets.holds_unread(sock):
+        pending = self._pending
+        if (pending() > 0) if pending is not None else sockets.holds_unread(self.sock):
             return "unread"
-        if self._poller is not None and not self._poller.poll(0):
+        if self._poll is not None and not self._poll(0):
             return ""
-        return "" if sockets.is_quiet(sock) else "server"
+        return "" if sockets.is_quiet(self.sock) else "server"
 
     def fileno(self) -> int:
         """The socket's descriptor, or -1 where it is closed; any thread may ask."""
@@ -131,8 +161,9 @@ class PooledConnection:
         Where the server has announced that an answer is its last, ``http.client`` closes here
         and reads the body afterwards: so the socket keeps its budget.
         """
-        self._poller = None
-        self.budget = None
+        self._poll = self._pending = self.budget = self._known = self._timed = None
+        for held in ("take", "take_into", "put"):  # they hold the socket
+            self.__dict__.pop(held, None)
         super().close()  # type: ignore[misc]
 
     def __del__(self) -> None:
@@ -160,7 +191,7 @@ class PooledHTTPSConnection(PooledConnection, urllib3.connection.HTTPSConnection
         # The proxy's answer to CONNECT comes before TLS with the host; what goes wrong in it
         # has nothing to do with trust.
         assert self.budget is not None
-        self.attach(self.budget)
+        self.lend(self.budget)
         self.budget.phase = "connect"
         super()._tunnel()
         self.budget.phase = "tls"
@@ -169,10 +200,16 @@ class PooledHTTPSConnection(PooledConnection, urllib3.connection.HTTPSConnection
             self.sock.carries_tls = True
 
 
-def _poller_for(sock: Any) -> Any:
-    """A poll object that watches one socket, where the platform has poll."""
-    if not hasattr(select, "poll") or sock is None:
+def _timed_part(sock: Any) -> Any:
+    if isinstance(sock, SSLTransport):  # TLS in a tunnel through a TLS proxy
+        sock = sock.socket
+    return sock if isinstance(sock, (sockets.TimedSocket, sockets.TimedSSLSocket)) else None
+
+
+def _poll_of(sock: Any) -> Callable[[int], Any] | None:
+    """Asks the kernel whether one socket has something to read, where the platform has poll."""
+    if not hasattr(select, "poll"):
         return None
     poller = select.poll()
     poller.register(sock.fileno(), select.POLLIN | select.POLLPRI)
-    return poller
+    return poller.poll

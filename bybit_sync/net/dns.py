@@ -18,7 +18,8 @@ _REFRESH_AT = 0.8
 _PENALTY_SECONDS = 60.0
 """How long an address that did not answer is tried last."""
 _STALE_WAIT_SECONDS = 1.0
-"""How long a call waits for a fresh answer while an old one is at hand."""
+"""How long calls wait for a fresh answer while an old one is at hand, counted from when the first
+of them asked; once a resolver was found failing, they do not wait at all."""
 
 
 class Address(NamedTuple):
@@ -33,9 +34,17 @@ class Address(NamedTuple):
 @dataclass(slots=True)
 class _Entry:
     addresses: list[Address]
+    learnt_at: float
     refresh_at: float
     expires_at: float
     bad_until: dict[Any, float] = field(default_factory=dict)
+    resolver_fails: bool = False
+    """True where this is old and the resolver gave nothing newer when it was last asked."""
+
+    def doubt(self, now: float) -> None:
+        """The host may have moved: newer addresses are worth a wait."""
+        self.expires_at = self.refresh_at = now
+        self.resolver_fails = False
 
     def best_first(self, now: float) -> list[Address]:
         return sorted(
@@ -46,10 +55,11 @@ class _Entry:
 class _Flight:
     """One look-up under way; everybody who asks for the name waits for this one."""
 
-    __slots__ = ("addresses", "done", "error")
+    __slots__ = ("addresses", "done", "error", "started_at")
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
         self.done = threading.Event()
+        self.started_at = now
         self.addresses: list[Address] = []
         self.error: OSError | None = None
 
@@ -71,6 +81,8 @@ class Resolver:
         """Asked and answered without a look-up of one's own."""
         self.misses = 0
         """Look-ups made, those in the background included."""
+        self.stale = 0
+        """Asked and answered with addresses past their time, as the resolver gave no others."""
 
     def resolve(self, host: str, port: int, deadline: Deadline) -> list[Address]:
         """The addresses of a host, the ones that answered lately first.
@@ -104,7 +116,7 @@ class Resolver:
             self.misses += 1
             if entry is not None:
                 entry.refresh_at = entry.expires_at  # one refresh per life
-            flight = _Flight()
+            flight = _Flight(now)
             if self._ttl > 0:
                 self._flights[key] = flight
             return entry, flight, True
@@ -136,10 +148,13 @@ class Resolver:
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]
-            if flight.addresses and self._ttl > 0:
-                old = self._entries.get(key)
+            old = self._entries.get(key)
+            if old is not None and not flight.addresses:
+                old.resolver_fails = True
+            elif flight.addresses and self._ttl > 0:
                 self._entries[key] = _Entry(
                     flight.addresses,
+                    now,
                     now + self._ttl * _REFRESH_AT,
                     now + self._ttl,
                     old.bad_until if old else {},
@@ -149,21 +164,42 @@ class Resolver:
     def _wait(
         self, flight: _Flight, stale: _Entry | None, deadline: Deadline, host: str
     ) -> list[Address]:
-        left = deadline.remaining()
-        patience = left if stale is None else min(left / 2, _STALE_WAIT_SECONDS)
+        patience = (
+            deadline.remaining() if stale is None else self._patience(flight, stale, deadline)
+        )
         if self._clock.wait(flight.done, patience) and flight.error is None:
-            if stale is None:
-                return flight.addresses
-            with self._lock:
-                bad = dict(stale.bad_until)
-            now = self._clock.monotonic()
-            return sorted(flight.addresses, key=lambda a: bad.get(a.sockaddr, 0.0) > now)
+            return self._fresh(flight, stale)
         if stale is not None:
-            log.warning("resolver gives no answer for %s: using its last known addresses", host)
-            return stale.best_first(self._clock.monotonic())
+            return self._old(stale, host)
         if flight.error is not None:
             raise flight.error
         raise TimeoutError(f"no answer from the resolver for {host}")
+
+    def _patience(self, flight: _Flight, stale: _Entry, deadline: Deadline) -> float:
+        """Seconds to wait for newer addresses while old ones are at hand."""
+        if stale.resolver_fails:
+            return 0.0
+        asked_for = self._clock.monotonic() - flight.started_at
+        return max(0.0, min(deadline.remaining() / 2, _STALE_WAIT_SECONDS - asked_for))
+
+    def _fresh(self, flight: _Flight, stale: _Entry | None) -> list[Address]:
+        if stale is None:
+            return flight.addresses
+        with self._lock:
+            bad = dict(stale.bad_until)
+        now = self._clock.monotonic()
+        return sorted(flight.addresses, key=lambda a: bad.get(a.sockaddr, 0.0) > now)
+
+    def _old(self, stale: _Entry, host: str) -> list[Address]:
+        now = self._clock.monotonic()
+        with self._lock:
+            self.stale += 1
+            is_news = not stale.resolver_fails
+            stale.resolver_fails = True
+        if is_news:
+            age = now - stale.learnt_at
+            log.warning("no answer from the resolver for %s: addresses of %.0f s ago", host, age)
+        return stale.best_first(now)
 
     def report(self, host: str, port: int, bad: Sequence[Address], *, connected: bool) -> None:
         """Learn from a connect: silent addresses go last; when all failed, look up early."""
@@ -177,12 +213,25 @@ class Resolver:
             for address in bad:
                 entry.bad_until[address.sockaddr] = now + _PENALTY_SECONDS
             if not connected:
-                entry.expires_at = entry.refresh_at = now
+                entry.doubt(now)
 
-    def counts(self) -> tuple[int, int]:
-        """Hits and misses so far."""
+    def doubt(self, host: str, port: int) -> None:
+        """A host that was connected has fallen silent: look its name up before the next connect."""
         with self._lock:
-            return self.hits, self.misses
+            entry = self._entries.get((host, port))
+            if entry is not None:
+                entry.doubt(self._clock.monotonic())
+
+    def counts(self) -> tuple[int, int, int]:
+        """Hits, misses and answers past their time so far."""
+        with self._lock:
+            return self.hits, self.misses, self.stale
+
+    def oldest_age(self) -> float:
+        """Seconds since the addresses that have been kept for longest were learnt; 0 for none."""
+        with self._lock:
+            learnt_at = min((entry.learnt_at for entry in self._entries.values()), default=None)
+        return 0.0 if learnt_at is None else self._clock.monotonic() - learnt_at
 
     def reset_after_fork(self) -> None:
         """Forget look-ups whose threads the child does not have."""

@@ -15,7 +15,9 @@ from bybit_sync.exceptions import BybitError
 from . import sockets
 from .budget import Budget
 from .connection import PooledConnection
-from .slots import Lease, Slots
+from .host import Lease
+from .leaks import LeakWatch
+from .slots import Slots
 
 if TYPE_CHECKING:
     from .pool import SlotPool
@@ -29,14 +31,18 @@ _JOIN_SECONDS = 2.0
 
 
 class Keeper:
-    """Sweeps the idle connections of one adapter, in one daemon thread that starts with the first
-    of them and ends with `close`, or when the slots are collected.
+    """Sweeps the idle connections of one adapter, and warns of those that callers forget, in one
+    daemon thread that starts with the first of them and ends with `close`, or when the slots are
+    collected.
 
     ``_lock`` guards the start of the thread.
     """
 
-    def __init__(self, slots: Slots, config: ConnectionPoolConfig, clock: Clock) -> None:
+    def __init__(
+        self, slots: Slots, leaks: LeakWatch, config: ConnectionPoolConfig, clock: Clock
+    ) -> None:
         self._slots = weakref.ref(slots)
+        self._leaks = leaks
         self._config = config
         self._clock = clock
         self._lock = threading.Lock()
@@ -44,7 +50,7 @@ class Keeper:
         self._thread: threading.Thread | None = None
 
     def wake(self) -> None:
-        """There is an idle connection to look after."""
+        """There is a connection to look after."""
         if self._thread is None and not self._stop.is_set():
             self._start()
 
@@ -54,7 +60,7 @@ class Keeper:
                 return
             thread = threading.Thread(
                 target=_run,
-                args=(self._slots, self._config, self._clock, self._stop),
+                args=(self._slots, self._leaks, self._config, self._clock, self._stop),
                 name="bybit_sync-keeper",
                 daemon=True,
             )
@@ -79,6 +85,7 @@ class Keeper:
 
 def _run(
     slots_ref: weakref.ref[Slots],
+    leaks: LeakWatch,
     config: ConnectionPoolConfig,
     clock: Clock,
     stop: threading.Event,
@@ -91,6 +98,7 @@ def _run(
             return
         try:
             sweep(slots, config, clock)
+            leaks.look()
         except Exception:  # the top of a thread: a sweep that fails must not end all sweeping
             log.exception("sweep of idle connections failed")
         del slots

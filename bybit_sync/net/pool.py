@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import logging
-import queue
 import weakref
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import urllib3
 from urllib3.exceptions import HTTPError as Urllib3Error
@@ -18,42 +16,13 @@ from bybit_sync.exceptions import ClientClosedError
 from . import wire
 from .budget import AnswerFaultError, Budget
 from .connection import Dialer, PooledConnection, PooledHTTPConnection, PooledHTTPSConnection
-from .slots import Lease, Slots
-
-if TYPE_CHECKING:
-    from .slots import Host
+from .host import Host, Lease
+from .slots import Slots
+from .urllib3_face import IdleStack, as_response
 
 log = logging.getLogger("bybit_sync.net")
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class IdleStack(queue.LifoQueue):  # type: ignore[type-arg]
-    """urllib3's ``pool.pool``, holding idle connections and nothing else, newest last.
-
-    `Slots` guards it with its own lock; the methods of a queue are here for urllib3, which fills
-    a pool with None when it is made and empties it when it is thrown away.
-    """
-
-    def __init__(self, maxsize: int = 0) -> None:
-        super().__init__(0)
-        self.connections: list[PooledConnection] = []
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Keep a connection; None, urllib3's mark for one to be opened, takes no room."""
-        if item is not None:
-            self.connections.append(item)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Take the newest connection out."""
-        try:
-            return self.connections.pop()
-        except IndexError:
-            raise queue.Empty from None
-
-    def qsize(self) -> int:
-        """How many connections are idle."""
-        return len(self.connections)
 
 
 class SlotPool(urllib3.HTTPConnectionPool):
@@ -77,14 +46,26 @@ class SlotPool(urllib3.HTTPConnectionPool):
         )
         self._slots = slots
         self._dialer = dialer
+        self.now = dialer.clock.monotonic
+        """The pool's monotonic time."""
+        self.is_forced = dialer.config.force_close
         self.conn_kw["dialer"] = dialer
         self.host_name = f"{self.host}:{self.port or (443 if self.scheme == 'https' else 80)}"
         self.host_header = _host_header(self.host, self.port, self.scheme)
+        self.line_end = f" HTTP/1.1\r\nHost: {self.host_header}\r\n".encode("ascii")
+        """What follows the target in a request to this host."""
         self.slot_host: Host = slots.register(self, self.host_name)
 
     # --- one request ----------------------------------------------------------------------
 
-    def exchange(self, method: str, head: bytes, body: bytes, budget: Budget) -> wire.RawAnswer:
+    def exchange(
+        self,
+        method: str,
+        head: bytes,
+        body: bytes,
+        budget: Budget,
+        parser: type[wire.Parser] = wire.Parser,
+    ) -> wire.RawAnswer:
         """Send a request over a pooled connection and read the whole answer.
 
         A kept connection that turns out to be dead before an answer began costs one silent
@@ -95,31 +76,27 @@ class SlotPool(urllib3.HTTPConnectionPool):
             BybitError: one of ours, whatever went wrong; the slot is back.
         """
         lease, conn = self.checkout(budget)
-        why = unharmed = self._verdict(keep_alive=True)
+        why = unharmed = "forced" if self.is_forced else ""
         try:
             while True:
                 # What `sign` raises is not the connection's fault, and comes out as it is.
-                signed = wire.signed(head, budget)
+                request = wire.sealed(head, body, budget)
                 why = "error"
-                answer = self._over(conn, method, signed, body, budget)
-                if answer is not None:
-                    why = self._verdict(keep_alive=answer.keep_alive)
+                try:
+                    answer = wire.exchange(
+                        conn, request, budget, bodiless=method == "HEAD", parser=parser
+                    )
+                except (OSError, AnswerFaultError) as error:
+                    if not self._is_dead_reuse(method, error, budget):
+                        self._note_silence(lease, conn, error, budget)
+                        raise budget.fault(error, self.host_name) from error
+                else:
+                    why = unharmed if answer.keep_alive else unharmed or "answer"
                     return answer
                 conn = self._replace(lease, conn, budget)
                 why = unharmed
         finally:
             self.checkin(lease, conn, why)
-
-    def _over(
-        self, conn: PooledConnection, method: str, head: bytes, body: bytes, budget: Budget
-    ) -> wire.RawAnswer | None:
-        """The answer, or None from a dead connection after which the request may be repeated."""
-        try:
-            return wire.exchange(conn, head, body, budget, bodiless=method == "HEAD")
-        except (OSError, AnswerFaultError) as error:
-            if self._is_dead_reuse(method, error, budget):
-                return None
-            raise budget.fault(error, self.host_name) from error
 
     def _replace(self, lease: Lease, dead: PooledConnection, budget: Budget) -> PooledConnection:
         """A fresh connection in the slot of one found dead: who came first queues only once."""
@@ -136,15 +113,14 @@ class SlotPool(urllib3.HTTPConnectionPool):
             return False
         return not budget.written or method in _REPEATABLE
 
-    def _verdict(self, *, keep_alive: bool) -> str:
-        """Why the connection has to go after a good answer, or ""."""
-        if self._dialer.config.force_close:
-            return "forced"
-        return "" if keep_alive else "answer"
-
-    def now(self) -> float:
-        """The pool's monotonic time."""
-        return self._dialer.clock.monotonic()
+    def _note_silence(
+        self, lease: Lease, conn: PooledConnection, error: BaseException, budget: Budget
+    ) -> None:
+        """A NAT that has forgotten a kept connection has forgotten those that idled as long; or the
+        host has moved, and the old one is gone."""
+        if budget.reused and not budget.answered and isinstance(error, TimeoutError):
+            self._slots.condemn(lease.host, conn.idle_since)
+            conn.doubt_name()
 
     # --- connections ----------------------------------------------------------------------
 
@@ -153,12 +129,13 @@ class SlotPool(urllib3.HTTPConnectionPool):
         budget.phase = "pool"
         lease, conn = self._slots.acquire(self, budget.deadline)
         try:
-            conn = self._first_fit(lease, conn)
+            if conn is not None and (why := conn.unfit(self.now())):
+                conn = self._next_fit(lease, conn, why)
             if conn is None:
                 conn = self.open(lease, budget)
             else:
                 budget.reused = True
-                conn.attach(budget)
+                conn.lend(budget)
         except BaseException:
             if conn is not None:
                 conn.close()
@@ -166,22 +143,20 @@ class SlotPool(urllib3.HTTPConnectionPool):
             raise
         return lease, conn
 
-    def _first_fit(self, lease: Lease, conn: PooledConnection | None) -> PooledConnection | None:
-        """The newest idle connection that may carry a request; closes the others it looks at."""
-        if conn is None:
-            return None
-        while conn is not None:
-            why = conn.unfit(self.now())
-            if not why:
-                return conn
+    def _next_fit(self, lease: Lease, conn: PooledConnection, why: str) -> PooledConnection | None:
+        """The newest idle connection after an unfit one; closes those that are unfit, too."""
+        while why:
             conn.close()
             self._slots.count_closed(lease.host, why)
             if why in ("server", "unread", "idle"):
                 # Newest first: what is left has been idle for longer than this one.
                 self._slots.condemn(lease.host, conn.idle_since)
-            conn = self._slots.next_idle(lease)
-        self._slots.count_reuse_undone(lease.host)
-        return None
+            following = self._slots.next_idle(lease)
+            if following is None:
+                self._slots.count_reuse_undone(lease.host)
+                return None
+            conn, why = following, following.unfit(self.now())
+        return conn
 
     def open(self, lease: Lease, budget: Budget) -> PooledConnection:
         """A new connection in this slot, handshake done.
@@ -193,16 +168,19 @@ class SlotPool(urllib3.HTTPConnectionPool):
         conn = self._new_conn()
         assert isinstance(conn, PooledConnection)
         conn.host_name = self.host_name
-        conn.attach(budget)
+        conn.lend(budget)
         try:
             self._connect(conn)
             conn.note_opened()
         except BaseException as error:
             conn.close()
+            self._dialer.pace.note_failure(self.host_name)
+            if conn.has_connected:
+                self._slots.count_stillborn(lease.host, seconds=self.now() - started)
             if isinstance(error, OSError | Urllib3Error | http.client.HTTPException | ValueError):
                 raise budget.fault(_root(error), self.host_name) from error
             raise
-        conn.attach(budget)
+        conn.lend(budget)
         self._slots.count_created(
             lease.host, tls=self.scheme == "https", seconds=self.now() - started
         )
@@ -217,7 +195,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
 
     def checkin(self, lease: Lease, conn: PooledConnection, why: str = "") -> None:
         """Give connection and slot back; `why` says for what reason it must be closed."""
-        conn.detach()
+        conn.lend(None)
         conn.lease = None
         if why:
             conn.close()
@@ -248,16 +226,16 @@ class SlotPool(urllib3.HTTPConnectionPool):
         fields = dict(self.headers if headers is None else headers)
         if self.is_forwarding:
             fields.update(self.proxy_headers)
-        if self._dialer.config.force_close and not _names(fields, "connection"):
+        if self.is_forced and not _names(fields, "connection"):
             fields["Connection"] = "close"
         if isinstance(body, str):
             body = body.encode("utf-8")
         # Also where http.client writes the headers itself: it lets more through.
         head = wire.request_head(method, url, self.host_header, fields)
-        if budget.stream or chunked or not isinstance(body, bytes | None):
+        if budget.stream or chunked or not (body is None or isinstance(body, bytes)):
             return self._stream(method, url, body, fields, budget, chunked=chunked)
-        answer = self.exchange(method, head, body or b"", budget)
-        response = _to_urllib3(answer, method, url)
+        answer = self.exchange(method, head, body or b"", budget, wire.FullParser)
+        response = as_response(answer, method, url)
         if preload_content:
             response.read(decode_content=decode_content, cache_content=True)
         return response
@@ -296,6 +274,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
         conn.lease = lease
         if response.length_remaining == 0:  # HEAD, 204: nothing to read, so nothing gives it back
             response.release_conn()
+        else:
+            self._dialer.leaks.add(lease, method, url)
         return response
 
     def _head_over(
@@ -338,7 +318,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         lease = conn.lease if conn is not None else None
         if lease is None:
             return
-        why = "forced" if self._dialer.config.force_close else ""
+        why = "forced" if self.is_forced else ""
         if conn.sock is None:
             why = "answer"
         elif not why and conn.unquiet():
@@ -377,40 +357,6 @@ def _host_header(host: str, port: int | None, scheme: str) -> str:
 
 def _names(fields: dict[str, Any], wanted: str) -> bool:
     return any(str(name).lower() == wanted for name in fields)
-
-
-class _CookieSource:
-    """What ``http.cookiejar`` asks of a response: its Set-Cookie headers."""
-
-    def __init__(self, headers: urllib3.HTTPHeaderDict) -> None:
-        self.msg = headers
-
-    def isclosed(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def _to_urllib3(answer: wire.RawAnswer, method: str, url: str) -> urllib3.HTTPResponse:
-    headers = urllib3.HTTPHeaderDict()
-    for name, value in answer.headers:
-        headers.add(name.decode("latin-1"), value.decode("latin-1").strip())
-    has_cookies = "set-cookie" in headers
-    return urllib3.HTTPResponse(
-        body=BytesIO(answer.body),
-        headers=headers,
-        status=answer.status,
-        version=11 if answer.version == "1.1" else 10,
-        reason=answer.reason,
-        preload_content=False,
-        decode_content=False,
-        original_response=_CookieSource(headers) if has_cookies else None,  # type: ignore[arg-type]
-        # The framing is undone already: a body without its chunks must not be unchunked again.
-        enforce_content_length=False,
-        request_method=method,
-        request_url=url,
-    )
 
 
 def pool_classes(slots: Slots, dialer: Dialer) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 import urllib3
@@ -24,6 +26,7 @@ from . import wire
 from .adapter import PooledAdapter
 from .answer import Answer, HeaderBlock, Headers
 from .budget import AnswerFaultError, Budget
+from .lean_session import LeanSession
 from .pool import SlotPool
 
 _STOCK_SEND = HTTPAdapter.send
@@ -43,7 +46,7 @@ class PooledSession:
         self, adapter: PooledAdapter, *, proxy: str = "", max_answer_bytes: int | None = None
     ) -> None:
         self.adapter = adapter
-        self.session = requests.Session()
+        self.session: requests.Session = LeanSession()
         self.session.trust_env = False
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
@@ -51,6 +54,8 @@ class PooledSession:
         if proxy:
             self.session.proxies = {"http": proxy, "https": proxy}
         self._proxy = proxy
+        self._verify: bool | str = True
+        self._cert: Any = None
         self._max_answer_bytes = max_answer_bytes
         self._pools: dict[str, SlotPool] = {}
 
@@ -75,7 +80,8 @@ class PooledSession:
             BadAnswerError: the answer is no HTTP, was cut, or is too large.
             ClientClosedError: after `close`.
         """
-        config = self.adapter.pool_config
+        adapter, session = self.adapter, self.session
+        config = adapter.pool_config
         budget = Budget(
             deadline,
             connect=config.connect_timeout,
@@ -83,41 +89,70 @@ class PooledSession:
             sign=sign,
             max_bytes=self._max_answer_bytes,
         )
-        if self._is_replaced(base):
+        if (
+            HTTPAdapter.send is not _STOCK_SEND
+            or requests.Session.get_adapter is not _STOCK_GET_ADAPTER
+            or "get_adapter" in session.__dict__
+            or len(session.adapters) != 2
+            or session.adapters["https://" if base.startswith("https://") else "http://"]
+            is not adapter
+        ):
             return self._send_through_requests(base, method, target, headers, body, budget)
-        return self._send_short(base, method, target, headers, body, budget)
+        pool = self._pools.get(base)
+        if pool is None or pool.is_closed:
+            pool = self._pool(base)
+        raw = pool.exchange(
+            method, self._head(pool, base, method, target, headers, body), body, budget
+        )
+        elapsed = budget.on_the_wire()
+        content = raw.body
+        if b"content-encoding" in raw.by_name:
+            try:
+                content = wire.decompress(raw, self._max_answer_bytes)
+            except AnswerFaultError as error:
+                raise budget.fault(error, pool.host_name) from error
+        return Answer(raw.status, Headers(raw.headers, raw.by_name), content, elapsed)
 
-    def _send_short(
+    def _head(
         self,
+        pool: SlotPool,
         base: str,
         method: str,
         target: str,
         headers: HeaderBlock,
         body: bytes,
-        budget: Budget,
-    ) -> Answer:
-        pool = self._pool(base)
+    ) -> bytes:
+        """Request line and headers, but for those that are signed last."""
         if pool.is_forwarding:
-            target = base + target
-            headers = HeaderBlock({**headers, **pool.proxy_headers})
-        lines = [wire.request_line(method, target, pool.host_header), headers.raw]
-        if self.adapter.pool_config.force_close:
-            lines.append(b"Connection: close\r\n")
+            head = wire.request_line(method, base + target, pool.host_header)
+            head += HeaderBlock({**headers, **pool.proxy_headers}).raw
+        else:
+            wire.check_line(method, target)
+            head = b"%b %b%b%b" % (method.encode(), target.encode(), pool.line_end, headers.raw)
+        if pool.is_forced:
+            head += b"Connection: close\r\n"
         if body or method == "POST":
-            lines.append(b"Content-Length: %d\r\n" % len(body))
-        raw = pool.exchange(method, b"".join(lines), body, budget)
-        elapsed = budget.on_the_wire()
-        try:
-            content = wire.decompress(raw, self._max_answer_bytes)
-        except AnswerFaultError as error:
-            raise budget.fault(error, pool.host_name) from error
-        return Answer(raw.status, Headers(raw.headers), content, elapsed)
+            head += b"Content-Length: %d\r\n" % len(body)
+        return head
 
     def _pool(self, base: str) -> SlotPool:
         pool = self._pools.get(base)
         if pool is None or pool.is_closed:
-            pool = self._pools[base] = self.adapter.pool_for(base, self._proxy)
+            pool = self._pools[base] = self.adapter.pool_for(
+                base, self._proxy, verify=self._verify, cert=self._cert
+            )
         return pool
+
+    def reach(self, base: str, *, proxy: str, verify: bool | str, cert: Any) -> None:
+        """From now on go through `proxy`, trust the CA file `verify` (or True) and show `cert`.
+
+        Raises:
+            ConfigError: what `adapter.pool_for` refuses.
+            OSError: a file cannot be read; nothing has changed.
+        """
+        pool = self.adapter.pool_for(base, proxy, verify=verify, cert=cert)
+        self._proxy, self._verify, self._cert = proxy, verify, cert
+        self._pools = {base: pool}
 
     def warm_up(self, base: str, n: int) -> int:
         """Have `n` connections to a host open, at most the caps; returns how many are."""
@@ -128,16 +163,6 @@ class PooledSession:
         self.session.close()
 
     # --- through whatever was put in our place --------------------------------------------
-
-    def _is_replaced(self, base: str) -> bool:
-        scheme = "https://" if base.startswith("https://") else "http://"
-        return (
-            HTTPAdapter.send is not _STOCK_SEND
-            or requests.Session.get_adapter is not _STOCK_GET_ADAPTER
-            or "get_adapter" in self.session.__dict__
-            or len(self.session.adapters) != 2
-            or self.session.adapters[scheme] is not self.adapter
-        )
 
     def _send_through_requests(
         self,
@@ -151,8 +176,7 @@ class PooledSession:
         request = requests.PreparedRequest()
         request.method = method
         request.url = base + target
-        fields = {**headers, **(budget.sign() if budget.sign else {})}
-        request.headers = requests.structures.CaseInsensitiveDict(fields)
+        request.headers = _Unshown({**headers, **(budget.sign() if budget.sign else {})})
         request.body = body or None
         if body or method == "POST":
             request.headers["Content-Length"] = str(len(body))
@@ -164,16 +188,44 @@ class PooledSession:
                 request,
                 stream=False,
                 timeout=budget,  # type: ignore[arg-type]  # a urllib3.Timeout, handed on as it is
-                verify=True,
-                cert=None,
+                verify=self._verify,
+                cert=self._cert,
                 proxies=self.session.proxies,
             )
             content = response.content or b""
-        except (OSError, urllib3.exceptions.HTTPError) as error:  # requests' errors are OSErrors
-            raise as_our_error(error, base) from error
+        except Exception as error:
+            _forget_headers(error)
+            if isinstance(error, OSError | urllib3.exceptions.HTTPError):  # requests' are OSErrors
+                raise as_our_error(error, base) from error
+            raise
         return Answer(
             response.status_code, Headers.of(response.headers), content, budget.deadline.elapsed()
         )
+
+
+class _Unshown(requests.structures.CaseInsensitiveDict[str | bytes]):
+    """Headers with a signature: whoever asks for one is given it, a traceback shows none."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} headers>"
+
+    __str__ = __repr__
+
+    def copy(self) -> _Unshown:
+        return _Unshown(self.items())
+
+
+def _forget_headers(error: BaseException | None) -> None:
+    """Let what led to an error show no headers, to trackers that look into requests and frames."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        for holder in (error, getattr(error, "response", None)):
+            request = getattr(holder, "request", None)
+            if isinstance(request, requests.PreparedRequest):
+                # A copy: a mock that has recorded the request may still be asked what it saw.
+                holder.request = request.copy()  # type: ignore[union-attr]
+                holder.request.headers = requests.structures.CaseInsensitiveDict()  # type: ignore[union-attr]
+        error = error.__cause__ or error.__context__
 
 
 def as_our_error(error: BaseException, host: str) -> FailedRequestError:

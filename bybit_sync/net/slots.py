@@ -7,7 +7,7 @@ hold and the connections that lie idle in urllib3's pools. There is no counter t
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,107 +15,12 @@ from bybit_sync.clock import Clock, Deadline
 from bybit_sync.config import ConnectionPoolConfig
 from bybit_sync.exceptions import ClientClosedError, PoolFullError, PoolTimeoutError
 
+from .host import Closing, Host, Lease, Waiter
 from .stats import Histogram, HistogramSnapshot, HostStats
 
 if TYPE_CHECKING:
     from .connection import PooledConnection
     from .pool import SlotPool
-
-Closing = tuple["Host", "PooledConnection"]
-"""A connection to be closed outside the lock, and whose it was."""
-
-
-class Host:
-    """What one host holds and who queues for it. Guarded by the lock of `Slots`."""
-
-    __slots__ = (
-        "active",
-        "closed",
-        "closing",
-        "connect_seconds",
-        "created",
-        "name",
-        "pools",
-        "reused",
-        "tls_handshakes",
-        "wait_seconds_max",
-        "waiting",
-    )
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.active: set[object] = set()
-        self.closing = 0
-        """Connections that have been taken out of the pools and are being closed: their sockets
-        still count."""
-        self.waiting: deque[_Waiter] = deque()
-        self.pools: list[SlotPool] = []
-        self.created = 0
-        self.reused = 0
-        self.closed: Counter[str] = Counter()
-        self.tls_handshakes = 0
-        self.connect_seconds = 0.0
-        self.wait_seconds_max = 0.0
-
-    @property
-    def idle(self) -> int:
-        return sum(len(pool.idle) for pool in self.pools)
-
-    @property
-    def open(self) -> int:
-        return len(self.active) + self.idle + self.closing
-
-    def stats(self, limit: int) -> HostStats:
-        return HostStats(
-            limit=limit,
-            active=len(self.active),
-            idle=self.idle,
-            waiting=len(self.waiting),
-            created=self.created,
-            reused=self.reused,
-            closed=dict(self.closed),
-            tls_handshakes=self.tls_handshakes,
-            connect_seconds=self.connect_seconds,
-            wait_seconds_max=self.wait_seconds_max,
-        )
-
-
-class Lease:
-    """The right to one connection, while a call holds it.
-
-    A lease that is lost (a response dropped unread, an exception between two lines) gives its
-    slot back when it is collected.
-    """
-
-    __slots__ = ("_slots", "host", "pool", "token")
-
-    def __init__(self, slots: Slots, host: Host, pool: SlotPool) -> None:
-        self._slots = slots
-        self.host = host
-        self.pool = pool
-        self.token = object()
-
-    def __del__(self) -> None:
-        token = getattr(self, "token", None)  # None after an interrupt inside __init__
-        if token is not None and token in self.host.active:
-            self._slots.abandon(self)
-
-
-class _Waiter:
-    """A caller in the queue, and what was handed to it."""
-
-    __slots__ = ("conn", "gate", "granted", "lease", "refused", "turn", "victims")
-
-    def __init__(self, lease: Lease, turn: int) -> None:
-        self.lease = lease
-        self.turn = turn
-        self.victims: list[Closing] = []
-        """What had to go for its slot: closed by this caller before it opens a connection."""
-        self.gate = threading.Lock()
-        self.gate.acquire()
-        self.granted = False
-        self.refused = False
-        self.conn: PooledConnection | None = None
 
 
 class Slots:
@@ -131,6 +36,8 @@ class Slots:
         self._config = config
         self._clock = clock
         self._on_idle = on_idle
+        self._is_kept = False
+        """True once somebody looks after the idle connections, and goes on doing so."""
         self._lock = threading.Lock()
         self._hosts: dict[str, Host] = {}
         self._queued: dict[Host, None] = {}
@@ -158,23 +65,25 @@ class Slots:
         """
         host = pool.slot_host
         lease = Lease(self, host, pool)
-        waiter: _Waiter | None = None
+        waiter: Waiter | None = None
         conn: PooledConnection | None = None
         victims: list[Closing] = []
         try:
             with self._lock:
-                self._check_open()
-                if self._lost:
+                if self._lost or self._closed:
+                    self._check_open()
                     self._bury_the_lost()
-                if host.waiting or not self._take(lease, victims):
+                idle = pool.idle
+                if idle and not host.waiting:  # the usual case
+                    host.active.add(lease.token)
+                    conn = idle.pop()
+                    host.reused += 1
+                elif host.waiting or not self._take(lease, victims):
                     waiter = self._join_queue(host, lease)
-                else:
-                    conn = self._pop_idle(pool)
-                    host.reused += conn is not None
             if waiter is not None:
                 conn, victims = self._wait(waiter, deadline)
-            # Closed before the caller opens one in its place, or there were one too many.
-            close_all(victims)
+            if victims:  # before the caller opens one in its place, or there were one too many
+                close_all(victims)
         except BaseException:
             self._withdraw(lease, waiter.conn if waiter is not None else conn)
             raise
@@ -238,20 +147,20 @@ class Slots:
 
     # --- the queue ------------------------------------------------------------------------
 
-    def _join_queue(self, host: Host, lease: Lease) -> _Waiter:
+    def _join_queue(self, host: Host, lease: Lease) -> Waiter:
         bound = self._config.max_waiting
         if bound and len(host.waiting) >= bound:
             raise PoolFullError(
                 f"{bound} callers are waiting for a connection to {host.name} already", phase="pool"
             )
         self._turns += 1
-        waiter = _Waiter(lease, self._turns)
+        waiter = Waiter(lease, self._turns)
         host.waiting.append(waiter)
         self._queued[host] = None
         return waiter
 
     def _wait(
-        self, waiter: _Waiter, deadline: Deadline
+        self, waiter: Waiter, deadline: Deadline
     ) -> tuple[PooledConnection | None, list[Closing]]:
         """What was handed over, and what must be closed for it."""
         self._settle()
@@ -282,7 +191,7 @@ class Slots:
                 self._forget(waiter)
         self.release(lease, conn, "")
 
-    def _forget(self, waiter: _Waiter) -> None:
+    def _forget(self, waiter: Waiter) -> None:
         host = waiter.lease.host
         if waiter in host.waiting:
             host.waiting.remove(waiter)
@@ -322,8 +231,9 @@ class Slots:
         if is_doomed and conn is not None:
             conn.close()
             self.release(lease, None, "shutdown")
-        elif conn is not None:
+        elif conn is not None and not self._is_kept:
             self._on_idle()
+            self._is_kept = True
 
     def _return(self, lease: Lease, conn: PooledConnection | None, why: str) -> None:
         lease.host.active.discard(lease.token)
@@ -418,6 +328,13 @@ class Slots:
             host.tls_handshakes += tls
             host.connect_seconds += seconds
 
+    def count_stillborn(self, host: Host, *, seconds: float) -> None:
+        """Note that a connection was opened and had to be closed before it could carry a call."""
+        with self._lock:
+            host.created += 1
+            host.closed["handshake"] += 1
+            host.connect_seconds += seconds
+
     def count_reuse_undone(self, host: Host) -> None:
         """The idle connection that was handed out turned out to be unfit."""
         with self._lock:
@@ -462,6 +379,7 @@ class Slots:
     def reset_after_fork(self) -> None:
         """In a child: what the parent's threads held is not ours, its sockets are let go."""
         self._lock = threading.Lock()
+        self._is_kept = False
         self._lost.clear()
         self._queued.clear()
         for host in self._hosts.values():

@@ -22,9 +22,15 @@ from .dns import Address
 
 SocketOption = tuple[int, int, int]
 
+
 _STAGGER_SECONDS = 0.25
 """How long one address is waited for before the next is tried beside it (RFC 8305)."""
 _DARWIN_KEEPIDLE = 0x10
+
+
+def _wait_at_most(sock: socket.socket, seconds: float) -> None:
+    if sock.gettimeout() != seconds:  # to ask is free, to set is a system call
+        sock.settimeout(seconds)
 
 
 class TimedSocket(socket.socket):
@@ -38,12 +44,12 @@ class TimedSocket(socket.socket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.budget is not None:
-            self.settimeout(self.budget.patience())
+            _wait_at_most(self, self.budget.patience())
         return super().recv_into(*args, **kwargs)
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
         if self.budget is not None:
-            self.settimeout(self.budget.patience())
+            _wait_at_most(self, self.budget.patience())
             self.budget.note_write()
         super().sendall(*args, **kwargs)
 
@@ -57,6 +63,9 @@ class TimedSSLSocket(ssl.SSLSocket):
     tunnel knows no time-outs, and reads through ``recv``."""
 
     def do_handshake(self, block: bool = False) -> None:
+        # A stream that ends without TLS's own farewell was cut, by whomsoever: not the end of an
+        # answer that has no length.
+        self.suppress_ragged_eofs = False
         try:
             super().do_handshake(block)
         except BaseException:  # `ssl` itself closes after errors, but not after Ctrl-C
@@ -65,17 +74,20 @@ class TimedSSLSocket(ssl.SSLSocket):
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
         if self.carries_tls and self.budget is not None:
-            self.settimeout(self.budget.patience())
+            _wait_at_most(self, self.budget.patience())
         return super().recv(*args, **kwargs)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.budget is not None:
-            self.settimeout(self.budget.patience())
-        return super().recv_into(*args, **kwargs)
+            _wait_at_most(self, self.budget.patience())
+        try:
+            return super().recv_into(*args, **kwargs)
+        except ssl.SSLEOFError as error:  # which urllib3 would take for a fault of the handshake
+            raise ConnectionResetError("TLS ended inside the answer") from error
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
         if self.budget is not None:
-            self.settimeout(self.budget.patience())
+            _wait_at_most(self, self.budget.patience())
             self.budget.note_write()
         super().sendall(*args, **kwargs)
 
@@ -145,15 +157,20 @@ class AllAddressesSilentError(TimeoutError):
 
 
 def connect(
-    addresses: Sequence[Address], deadline: Deadline, options: Sequence[SocketOption]
+    addresses: Sequence[Address],
+    deadline: Deadline,
+    options: Sequence[SocketOption],
+    source: str = "",
 ) -> ConnectResult:
     """A socket to the first address that answers, each tried a moment after the one before.
+
+    `source` is the IP address of this machine to go out from; empty lets the kernel choose.
 
     Raises:
         AllAddressesSilentError: the deadline passed.
         AllAddressesFailedError: every address refused; the message tells each one's reason.
     """
-    race = _Race(addresses, deadline, options)
+    race = _Race(addresses, deadline, options, source)
     try:
         return race.run()
     finally:
@@ -164,8 +181,13 @@ class _Race:
     """Sockets that are connecting side by side; closes all but the winner."""
 
     def __init__(
-        self, addresses: Sequence[Address], deadline: Deadline, options: Sequence[SocketOption]
+        self,
+        addresses: Sequence[Address],
+        deadline: Deadline,
+        options: Sequence[SocketOption],
+        source: str,
     ) -> None:
+        self._source = source
         self._waiting = list(addresses)
         self._tried: list[Address] = []
         self._deadline = deadline
@@ -205,10 +227,13 @@ class _Race:
             self._sockets.append(sock)
             for option in self._options:
                 sock.setsockopt(*option)
+            if self._source:
+                sock.bind((self._source, 0))
             sock.setblocking(False)
             code = sock.connect_ex(address.sockaddr)
         except OSError as error:
-            self._errors.append(f"{_show(address)}: {error.strerror or error}")
+            way = f" from {self._source}" if self._source else ""
+            self._errors.append(f"{_show(address)}{way}: {error.strerror or error}")
             return False
         if code == 0:
             self._winner = sock

@@ -65,13 +65,16 @@ class PoolStats:
     """The pool at one moment.
 
     ``active`` connections are held by calls (connecting ones included), ``idle`` ones wait for
-    the next call, ``waiting`` callers queue. ``created`` counts connections that were opened,
+    the next call, ``waiting`` callers queue. ``created`` counts TCP connections that were opened,
     ``reused`` calls that found one open, ``closed`` the closings by reason: ``idle``, ``age``,
     ``server`` (closed by the server), ``unread`` (bytes nobody asked for), ``condemned``
     (idle beside one found dead), ``evicted``, ``answer`` (the server asked for it), ``forced``,
-    ``error``, ``abandoned`` (its owner vanished), ``shutdown``. ``connect_seconds`` is the time
-    spent on opening connections (DNS, TCP, TLS) in sum, ``wait_seconds_max`` the longest wait for
-    a connection so far; ``waits`` counts the calls that had to queue by how long they did.
+    ``error``, ``handshake`` (TLS's or a proxy's failed), ``abandoned`` (its owner vanished),
+    ``shutdown``. ``connect_seconds`` is the time spent on opening connections (DNS, TCP, TLS) in
+    sum, ``wait_seconds_max`` the longest wait for a connection so far; ``waits`` counts the calls
+    that had to queue by how long they did.
+    ``dns_stale`` counts the times that addresses past their time were used because the resolver
+    gave no newer ones; ``dns_age_seconds`` is how long ago the oldest ones in use were learnt.
     """
 
     limit: int
@@ -86,6 +89,8 @@ class PoolStats:
     connect_seconds: float
     dns_hits: int
     dns_misses: int
+    dns_stale: int
+    dns_age_seconds: float
     wait_seconds_max: float
     waits: HistogramSnapshot
     hosts: Mapping[str, HostStats] = field(default_factory=dict)

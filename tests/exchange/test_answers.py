@@ -63,6 +63,7 @@ def answer(body: bytes, *headers: str, status: str = "200 OK", length: int | Non
     return "\r\n".join(lines) + "\r\n\r\n" + body.decode("latin-1")
 
 
+@pytest.mark.row(63, 64, 65, 66, 67, 68, 69)
 @pytest.mark.parametrize("what", NO_ENVELOPE)
 def test_an_answer_that_is_no_envelope_is_a_bad_answer(
     what: str, exchange: LocalExchange, client: BybitClient
@@ -225,6 +226,7 @@ def test_a_connection_that_says_nothing_before_it_closes_is_a_lost_one(
 # --- elsewhere ----------------------------------------------------------------------------
 
 
+@pytest.mark.row(127)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_redirect_is_not_followed_and_nothing_reaches_the_other_server(
@@ -267,6 +269,7 @@ def test_cookies_are_never_sent_back(exchange: LocalExchange, client: BybitClien
     assert len(client.session.cookies) == 0
 
 
+@pytest.mark.row(130, 131)
 def test_proxies_and_netrc_of_the_environment_are_not_looked_at(
     exchange: LocalExchange, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

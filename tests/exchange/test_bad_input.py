@@ -63,6 +63,7 @@ BAD_VALUES: list[tuple[str, Any]] = [
 ]
 
 
+@pytest.mark.row(72, 74)
 @pytest.mark.parametrize(("name", "value"), BAD_VALUES, ids=lambda v: ascii(v)[:30])
 def test_an_order_with_a_value_that_is_not_allowed_is_refused(
     name: str, value: Any, unasked: BybitClient

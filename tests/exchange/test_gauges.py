@@ -96,6 +96,7 @@ def test_with_n_in_flight_and_m_waiting_all_four_witnesses_agree(
         assert exchange.connections.open - before.open == 4
 
 
+@pytest.mark.row(133)
 def test_after_a_run_of_thirty_threads_the_counters_are_the_servers(
     exchange: LocalExchange, registry: CollectorRegistry, scraped: Scrape
 ) -> None:
@@ -177,6 +178,7 @@ def test_outcomes_retries_limits_and_clock_are_scraped_per_endpoint(
         assert scraped("http_pool_connections_closed_total", reason="error") >= 1  # type: ignore[operator]
 
 
+@pytest.mark.row(134)
 def test_series_do_not_grow_with_orders_and_symbols(
     exchange: LocalExchange, registry: CollectorRegistry
 ) -> None:
@@ -227,6 +229,7 @@ def test_our_own_limiter_keeps_below_the_limit_and_says_what_it_cost(
 # --- clients that come and go -------------------------------------------------------------
 
 
+@pytest.mark.row(136)
 def test_clients_that_share_a_label_add_up_and_what_was_counted_stays(
     exchange: LocalExchange, registry: CollectorRegistry, scraped: Scrape
 ) -> None:
@@ -342,6 +345,7 @@ def test_an_exporter_serves_the_metrics_until_the_client_is_closed(
         fetch(free_port)
 
 
+@pytest.mark.row(135)
 def test_a_port_that_is_taken_costs_one_warning_and_no_call(
     exchange: LocalExchange,
     registry: CollectorRegistry,
@@ -371,6 +375,7 @@ def test_a_second_client_with_the_same_port_shares_the_first_ones_registry(
         assert 'http_pool_connections_idle{exchange="bybit"} 1.0' in fetch(free_port)
 
 
+@pytest.mark.row(136)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_fork_of_a_client_with_an_exporter_can_be_closed(
     exchange: LocalExchange, registry: CollectorRegistry, free_port: int

@@ -76,6 +76,7 @@ def test_the_search_would_find_a_secret(account: LocalAccount, hidden: Hidden) -
     assert hidden.is_in(repr(contents({"a": [Careless()]})))
 
 
+@pytest.mark.row(120)
 def test_nothing_that_shows_a_client_shows_its_keys(trader: BybitClient, hidden: Hidden) -> None:
     trader.trade.place_order(**RESTING)
 
@@ -99,12 +100,14 @@ def test_nothing_that_shows_a_client_shows_its_keys(trader: BybitClient, hidden:
         assert not hidden.is_in(shown), shown[:2000]
 
 
+@pytest.mark.row(121)
 def test_a_client_is_neither_pickled_nor_copied(trader: BybitClient) -> None:
     for take in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="not pickled"):
             take(trader)
 
 
+@pytest.mark.row(121)
 def test_errors_and_replies_are_pickled_without_secrets(
     exchange: LocalExchange, trader: BybitClient, hidden: Hidden
 ) -> None:
@@ -118,6 +121,7 @@ def test_errors_and_replies_are_pickled_without_secrets(
         assert repr(pickle.loads(packed)) == repr(thing)  # noqa: S301 - our own
 
 
+@pytest.mark.row(123)
 def test_debug_logs_of_everybody_show_nothing(
     exchange: LocalExchange,
     trader: BybitClient,
@@ -148,6 +152,7 @@ def test_debug_logs_of_everybody_show_nothing(
     assert not hidden.is_in(printed.out + printed.err)
 
 
+@pytest.mark.row(126)
 def test_metrics_show_nothing(
     trader: BybitClient, registry: CollectorRegistry, hidden: Hidden
 ) -> None:
@@ -189,6 +194,7 @@ def test_an_answer_that_is_no_envelope_is_quoted_without_secrets(
         assert not hidden.is_in(str(error))
 
 
+@pytest.mark.row(125)
 def test_a_key_that_was_just_made_is_not_shown_in_a_notebook_or_a_log(
     trader: BybitClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -204,6 +210,7 @@ def test_a_key_that_was_just_made_is_not_shown_in_a_notebook_or_a_log(
     assert secret not in caplog.text
 
 
+@pytest.mark.row(124)
 def test_headers_that_an_error_carries_are_those_of_the_answer(
     exchange: LocalExchange, trader: BybitClient
 ) -> None:

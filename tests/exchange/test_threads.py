@@ -115,6 +115,7 @@ needs_signals = pytest.mark.skipif(
 )
 
 
+@pytest.mark.row(106)
 @needs_signals
 def test_ctrl_c_while_an_answer_is_awaited_gives_the_connection_back(
     exchange: LocalExchange,
@@ -182,6 +183,7 @@ def test_ctrl_c_while_the_limiter_holds_a_call_back_gives_its_turn_back(
 # --- fork, and objects that are dropped ---------------------------------------------------
 
 
+@pytest.mark.row(105)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_after_a_fork_parent_and_child_both_go_on_calling(exchange: LocalExchange) -> None:
     account = exchange.add_account()
@@ -235,6 +237,7 @@ def test_a_fork_that_closes_a_local_client_leaves_the_exchange_running() -> None
         assert client.market.get_server_time()["retCode"] == 0
 
 
+@pytest.mark.row(112)
 def test_a_client_that_is_dropped_closes_its_sockets_and_ends_its_threads(
     exchange: LocalExchange,
 ) -> None:
@@ -248,6 +251,7 @@ def test_a_client_that_is_dropped_closes_its_sockets_and_ends_its_threads(
     eventually(lambda: threading.active_count() <= threads)
 
 
+@pytest.mark.row(111)
 def test_a_call_from_a_log_handler_does_not_lock_up(exchange: LocalExchange) -> None:
     import logging
 
@@ -276,6 +280,7 @@ def test_a_call_from_a_log_handler_does_not_lock_up(exchange: LocalExchange) -> 
         assert is_at_rest(client)
 
 
+@pytest.mark.row(108)
 def test_a_thread_that_dies_in_the_middle_of_a_call_leaves_no_gap(
     exchange: LocalExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,6 +144,11 @@ class Peer:
         """Keep the connection open in silence until the server closes."""
         self.pause(120)
 
+    def farewell(self) -> None:
+        """Say that the stream ends here, as TLS wants it; then closing is not cutting."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock = self.sock.unwrap()
+
     def wait_for_close(self) -> None:
         """Return once the client has closed."""
         with contextlib.suppress(OSError):
@@ -177,6 +182,8 @@ class Server:
     script: Script
     tls: ssl.SSLContext | None = None
     backlog: int = 256
+    host: str = "127.0.0.1"
+    port: int = 0
     accepted: int = 0
     handshakes: int = 0
     peak: int = 0
@@ -189,8 +196,8 @@ class Server:
         self._stopping = threading.Event()
         self._sockets: dict[int, Any] = {}
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=self.backlog)
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server((self.host, self.port), backlog=self.backlog)
+        self.port = self._listener.getsockname()[1]
         self._acceptor = threading.Thread(target=self._accept, name=f"server-{self.port}")
         self._acceptor.start()
 
@@ -306,7 +313,8 @@ def answering(body: bytes = b"{}", *, headers: str = "", after: float = 0.0) -> 
 
 
 def sending(*parts: bytes, then: str = "close") -> Script:
-    """Sends these bytes after each request; then closes, resets, keeps on or hangs."""
+    """Sends these bytes after each request; then closes, says farewell and closes, resets, keeps
+    on or hangs."""
 
     def script(peer: Peer) -> None:
         while peer.read_request() is not None:
@@ -316,6 +324,8 @@ def sending(*parts: bytes, then: str = "close") -> Script:
                 peer.hang()
             elif then == "reset":
                 peer.reset()
+            elif then == "farewell":
+                peer.farewell()
             if then != "keep":
                 break
 

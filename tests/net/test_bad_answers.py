@@ -43,6 +43,8 @@ FRAMING_FAULTS = {
     "a change of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n"
     b"Connection: Upgrade\r\n\r\nhello",
     "an unasked encoding": OK + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
+    "another unasked encoding": OK
+    + b"Content-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}",
     "six encodings": OK
     + b"Content-Encoding: gzip, gzip, gzip, gzip, gzip, gzip\r\nContent-Length: 2\r\n\r\n{}",
     "damaged gzip": OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
@@ -56,6 +58,9 @@ FRAMING_FAULTS = {
 }
 
 
+@pytest.mark.row(57)
+@pytest.mark.row(58)
+@pytest.mark.row(59)
 @pytest.mark.parametrize("data", FRAMING_FAULTS.values(), ids=FRAMING_FAULTS.keys())
 def test_broken_framing_is_a_bad_answer(data: bytes, session: PooledSession, serve: Serve) -> None:
     server = serve(servers.in_turn(servers.sending(data), servers.answering()))
@@ -119,6 +124,7 @@ def test_an_answer_up_to_the_cap_is_let_through(
     assert send(session, serve(servers.answering(body)).url).body == body
 
 
+@pytest.mark.row(58)
 def test_an_answer_above_the_cap_is_refused_by_its_length_alone(
     make_session: MakeSession, serve: Serve
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_caller_that_waits_for_room_gets_what_another_host_gives_back(
     eventually(lambda: busy.open == 0)
 
 
+@pytest.mark.row(39)
 def test_one_hung_host_leaves_the_other_its_full_share(
     make_session: MakeSession, serve: Serve
 ) -> None:

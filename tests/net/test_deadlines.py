@@ -40,6 +40,11 @@ def never_reading(peer: Peer) -> None:
     peer.hang()
 
 
+@pytest.mark.row(10)
+@pytest.mark.row(11)
+@pytest.mark.row(49)
+@pytest.mark.row(50)
+@pytest.mark.row(51)
 @dataclass(frozen=True)
 class Case:
     """A server that takes too long, and the phase in which a call to it runs out of time."""
@@ -247,6 +252,7 @@ def test_a_silent_server_is_given_up_after_the_read_timeout(
     assert error.effect_unknown
 
 
+@pytest.mark.row(53)
 def test_a_stalled_body_is_the_same_error_as_a_silent_server(
     make_session: MakeSession, serve: Serve
 ) -> None:
@@ -258,6 +264,7 @@ def test_a_stalled_body_is_the_same_error_as_a_silent_server(
     assert error.effect_unknown
 
 
+@pytest.mark.row(62)
 def test_a_server_that_does_not_read_is_given_up_while_writing(
     hasty: PooledSession, serve: Serve
 ) -> None:
@@ -306,6 +313,7 @@ def held_slot(session: PooledSession, serve: Serve) -> Iterator[str]:
             release.set()
 
 
+@pytest.mark.row(30)
 def test_waiting_for_a_connection_ends_in_time(make_session: MakeSession, serve: Serve) -> None:
     session = make_session(limit_per_host=1, total_timeout=TOTAL)
 

@@ -149,6 +149,7 @@ def test_a_reset_before_the_request_was_read_may_have_acted(
     assert error.effect_unknown
 
 
+@pytest.mark.row(54)
 @pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
 @pytest.mark.parametrize("end", [lambda peer: None, reset], ids=["cut", "reset"])
 def test_half_an_answer_is_a_bad_answer_to_a_call_that_may_have_acted(
@@ -185,7 +186,9 @@ def test_a_kept_connection_that_broke_before_the_write_sent_nothing(
     def broken(*args: Any) -> int:
         raise BrokenPipeError("nothing can be written")
 
-    monkeypatch.setattr(TimedSSLSocket, "send", broken)
+    [kept] = session.adapter._slots.idle_connections()
+    monkeypatch.setattr(kept, "put", broken)
+    monkeypatch.setattr(TimedSSLSocket, "write", broken)
     error = failure(session, server.url, "POST", body=b"{}")
 
     assert isinstance(error, TransportError)

@@ -313,6 +313,7 @@ def test_parent_and_child_go_on_after_a_fork_over_sockets_of_their_own(
     assert server.accepted == 4
 
 
+@pytest.mark.row(105)
 @needs_fork
 def test_a_fork_while_others_call_harms_neither_side(
     make_session: MakeSession, serve: Serve

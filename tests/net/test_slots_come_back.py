@@ -127,6 +127,7 @@ def test_the_end_of_a_thread_in_sign_gives_the_slot_back(
     assert_free(single, server.url)
 
 
+@pytest.mark.row(108)
 def test_a_hook_that_raises_gives_the_slot_back(single: PooledSession, serve: Serve) -> None:
     server = serve(servers.answering())
 
@@ -143,6 +144,7 @@ def test_a_hook_that_raises_gives_the_slot_back(single: PooledSession, serve: Se
 BIG = b"x" * 2_000_000
 
 
+@pytest.mark.row(33)
 @pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
 def test_an_unread_streamed_answer_gives_its_slot_back_when_it_is_closed(
     tls: bool, single: PooledSession, serve: Serve
@@ -156,6 +158,7 @@ def test_an_unread_streamed_answer_gives_its_slot_back_when_it_is_closed(
     assert_free(single, server.url)
 
 
+@pytest.mark.row(33)
 @pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
 def test_an_unread_streamed_answer_gives_its_slot_back_when_it_is_dropped(
     tls: bool, single: PooledSession, serve: Serve
@@ -255,6 +258,7 @@ def ctrl_c(when: Callable[[], Any]) -> Iterator[None]:
         pytest.fail("the call was not interrupted")
 
 
+@pytest.mark.row(106)
 def test_ctrl_c_while_reading_gives_the_slot_back(single: PooledSession, serve: Serve) -> None:
     server = serve(broken_then_fine(servers.silent))
 

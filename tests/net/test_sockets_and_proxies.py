@@ -89,6 +89,7 @@ def test_an_option_that_this_machine_refuses_is_left_out(
     assert send(session, serve(servers.answering()).url).status == 200
 
 
+@pytest.mark.row(130)
 def test_calls_through_connect_share_one_tunnel(make_session: MakeSession, serve: Serve) -> None:
     server, proxy = serve(servers.answering()), serve(servers.relaying, tls=False)
     session = make_session(proxy=proxy.url)
@@ -142,6 +143,7 @@ def test_a_proxy_is_told_the_user_and_the_server_is_not(
     assert "proxy-authorization" not in server.requests[0].headers
 
 
+@pytest.mark.row(132)
 def test_a_proxy_that_wants_a_password_is_a_connect_error_and_nothing_was_sent(
     make_session: MakeSession, serve: Serve
 ) -> None:
@@ -160,6 +162,7 @@ def test_a_proxy_that_wants_a_password_is_a_connect_error_and_nothing_was_sent(
     assert is_at_rest(session)
 
 
+@pytest.mark.row(132)
 @pytest.mark.parametrize(
     "script", [servers.closing_when_asked, servers.resetting_when_asked, servers.closing_at_accept]
 )

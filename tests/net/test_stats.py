@@ -141,15 +141,18 @@ def test_a_streamed_answer_is_active_until_it_is_read(session: PooledSession, se
 
 
 @pytest.mark.parametrize("script", [servers.closing_at_accept, servers.stalling])
-def test_a_connection_whose_handshake_failed_was_not_created(
+def test_a_connection_whose_handshake_failed_was_opened_and_closed(
     script: servers.Script, make_session: MakeSession, serve: Serve
 ) -> None:
     session = make_session(connect_timeout=0.1)
 
-    failure(session, serve(script).url)
+    server = serve(script)
+    failure(session, server.url)
+    failure(session, servers.refused_url())
 
     stats = session.adapter.stats()
-    assert (stats.created, stats.tls_handshakes, dict(stats.closed)) == (0, 0, {})
+    assert stats.created == server.accepted == 1
+    assert (stats.tls_handshakes, dict(stats.closed)) == (0, {"handshake": 1})
 
 
 def test_look_ups_of_names_are_counted(session: PooledSession, serve: Serve) -> None:

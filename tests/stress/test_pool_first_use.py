@@ -27,6 +27,7 @@ def trust(tmp_path: Any) -> Trust:
     return Trust(tmp_path)
 
 
+@pytest.mark.row(113)
 @pytest.mark.parametrize("way", ["client", "plain"])
 def test_there_is_one_pool_one_context_and_one_keeper(
     way: str, trust: Trust, monkeypatch: pytest.MonkeyPatch

@@ -12,13 +12,14 @@ import pytest
 from bybit_sync.clock import SYSTEM_CLOCK, Deadline
 from bybit_sync.config import ConnectionPoolConfig
 from bybit_sync.exceptions import ClientClosedError, PoolTimeoutError
-from bybit_sync.net.slots import Host, Slots
+from bybit_sync.net.host import Host
+from bybit_sync.net.slots import Slots
 from tests.net.tools import Crew
 
 pytestmark = pytest.mark.stress
 
 SLOTS = 2
-ROUNDS = 1000
+ROUNDS = 6250
 THREADS = 16
 
 
@@ -95,6 +96,7 @@ def use_once(slots: Slots, pool: Any, ledger: Ledger, patience: float, choice: f
         del lease  # forgotten: it comes back by itself
 
 
+@pytest.mark.row(32)
 def test_callers_that_give_up_as_they_are_served_cost_no_slot() -> None:
     slots = Slots(ConnectionPoolConfig(limit_per_host=SLOTS), SYSTEM_CLOCK, lambda: None)
     pool: Any = Pool(slots)

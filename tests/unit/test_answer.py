@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,12 @@ def test_a_header_that_comes_twice_is_joined() -> None:
 
 def test_headers_that_came_decoded_read_the_same() -> None:
     assert Headers.of({"X-A": "é"})["x-a"] == "é"
+
+
+def test_headers_travel_between_processes_whatever_they_were_read_from() -> None:
+    headers = Headers({b"Retry-After": b"3"}.items())
+
+    again = pickle.loads(pickle.dumps(headers))  # noqa: S301
+
+    assert dict(again) == {"Retry-After": "3"}
+    assert again["retry-after"] == "3"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import rlcompleter
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 
 from bybit_sync._codegen.load import load
+from bybit_sync._codegen.ret_codes import error_class
 from bybit_sync._codegen.spec import EndpointRow, LimitRow, ParamRow
 from bybit_sync.api import GROUPS, Groups, endpoints, find
 from bybit_sync.call.records import CallOptions, Endpoint, Limit, Param
+from bybit_sync.call.ret_codes import is_listed, verdict
 from bybit_sync.call.unknown import nearest
 
 SPEC = load()
@@ -158,7 +161,7 @@ def hint(groups: Groups, group: str, name: str, param: str) -> str:
         ("market", "get_tickers", "symbol", "str | None"),
         ("market", "get_kline", "symbol", "str"),
         ("market", "get_kline", "interval", "Interval"),
-        ("market", "get_kline", "start", "datetime | int | str | None"),
+        ("market", "get_kline", "start", "datetime | int | None"),
         ("market", "get_kline", "limit", "int | None"),
         ("trade", "place_order", "side", 'Literal["Buy", "Sell"]'),
         ("trade", "place_order", "qty", "Decimal | str | int"),
@@ -167,7 +170,7 @@ def hint(groups: Groups, group: str, name: str, param: str) -> str:
         ("trade", "place_order", "reduceOnly", "bool | None"),
         ("trade", "place_batch_order", "request", "Sequence[Mapping[str, Any]]"),
         ("account", "get_wallet_balance", "coin", "str | Sequence[str] | None"),
-        ("asset", "withdraw", "timestamp", "datetime | int | str"),
+        ("asset", "withdraw", "timestamp", "datetime | int"),
         ("asset", "withdraw", "beneficiary", "Mapping[str, Any] | None"),
         ("asset", "request_a_quote_small_balance", "fromCoinList", "list[str] | tuple[str, ...]"),
         (
@@ -189,6 +192,35 @@ def test_a_named_enum_holds_what_the_row_allows():
 
     assert market.Interval.__args__ == market.GET_KLINE.by_name["interval"].allowed
     assert "D" in market.GET_KLINE.by_name["interval"].allowed
+
+
+@EACH_GROUP
+def test_every_signature_names_the_type_of_its_answer(group, groups):
+    for row in group.endpoints:
+        told = inspect.signature(method_of(groups, group.name, row.name)).return_annotation
+        result = group.answers.methods.get(row.name)
+        shape = result.hint if result else "dict[str, Any]"
+
+        assert told.replace("answers.", "") == f"Reply[{shape}]", row.name
+
+
+def test_completion_finds_groups_methods_and_parameters(groups):
+    complete = rlcompleter.Completer({"client": groups}).complete
+
+    assert complete("client.mark", 0) == "client.market"
+    assert complete("client.market.get_tick", 0).rstrip("()") == "client.market.get_tickers"
+    assert "startTime" in inspect.signature(groups.trade.get_executions).parameters
+
+
+def test_shift_tab_shows_a_signature_and_a_docstring(groups):
+    place = groups.trade.place_order
+    signature = str(inspect.signature(place)).replace("'", "").replace('"', "")
+
+    assert signature.startswith("(*, category: Literal[")
+    assert "qty: Decimal | str | int, " in signature
+    assert "orderLinkId: str | None = None" in signature
+    assert signature.endswith("-> Reply[answers.OrderIds]")
+    assert (inspect.getdoc(place) or "").startswith("Place an order.\n\nPOST /v5/order/create (")
 
 
 # --- wrong keywords -----------------------------------------------------------------------
@@ -278,6 +310,9 @@ def as_param(row: ParamRow) -> Param:
         row.required,
         row.allowed,
         tuple(as_param(inner) for inner in row.fields),
+        row.joined,
+        (row.min, row.max) if row.has_bounds else None,
+        row.max_length,
     )
 
 
@@ -340,6 +375,38 @@ def test_a_docstring_tells_units_values_bounds_and_limits(groups):
         in place
     )
     assert any("endTime: End of time window; unix milliseconds or" in line for line in executions)
+
+
+def test_a_docstring_tells_the_shape_of_the_answer(groups):
+    kline = list(described(groups, "market", "get_kline"))
+    orders = " ".join(described(groups, "trade", "get_open_orders"))
+    nothing = list(described(groups, "position", "set_leverage"))
+
+    row = "[[startTime, openPrice, highPrice, lowPrice, closePrice, volume, turnover]]"
+    assert row in " ".join(kline)
+    assert "Returns: result: {" in orders
+    assert "list: [{orderId, orderLinkId, " in orders
+    assert "typed as OpenOrders in bybit_sync.api.answers.trade" in orders
+    assert "result: empty" in nothing
+
+
+def test_a_docstring_tells_the_refusals_that_matter(groups):
+    order = " ".join(described(groups, "trade", "place_order"))
+    leverage = " ".join(described(groups, "position", "set_leverage"))
+    tickers = " ".join(described(groups, "market", "get_tickers"))
+
+    assert "InsufficientFundsError: available balance too small (110007)" in order
+    assert "OrderError: orderLinkId used before (110072)" in order
+    assert "FailedRequestError: no usable answer; perhaps it was done" in order
+    assert "leverage is this already (110043)" in leverage
+    assert "Raises:" not in tickers
+
+
+def test_the_refusals_are_the_errors_that_the_client_raises():
+    for _, row in ROWS:
+        for code in row.errors:
+            assert error_class(int(code)) == verdict(int(code)).error.__name__, (row.name, code)
+            assert is_listed(int(code)), (row.name, code)
 
 
 def test_lines_of_docstrings_fit_the_page(groups):

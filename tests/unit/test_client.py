@@ -162,7 +162,7 @@ def test_a_client_has_every_group_and_makes_each_once(make: Any) -> None:
 def test_the_session_is_requests_own_with_our_adapter_mounted(make: Any) -> None:
     client = make(config=Config(connection_pool=ConnectionPoolConfig(limit=9, limit_per_host=4)))
 
-    assert type(client.session) is requests.Session
+    assert isinstance(client.session, requests.Session)
     assert client.session.get_adapter("https://api.bybit.com") is client.adapter
     assert isinstance(client.adapter, PooledAdapter)
     assert (client.pool_stats().limit, client.pool_stats().limit_per_host) == (9, 4)

@@ -70,6 +70,27 @@ def test_check_fails_on_a_stray_file(copy, capsys):
     assert "futures.py is not made from the spec" in capsys.readouterr().err
 
 
+def test_check_looks_at_the_answers_too(copy, capsys):
+    (copy / "answers" / "trade.py").unlink()
+    (copy / "answers" / "futures.py").write_text("")
+
+    assert main(["--check", "--api", str(copy)]) == 1
+    told = capsys.readouterr().err
+    assert "answers/trade.py is missing" in told
+    assert "answers/futures.py is not made from the spec" in told
+
+
+def test_a_changed_answer_changes_its_type_and_nothing_else(tmp_path, capsys):
+    spec = Path(shutil.copytree(SPEC, tmp_path / "spec"))
+    market = spec / "answers" / "market.toml"
+    market.write_text(market.read_text().replace('timeNano = "str, ns"', 'timeNano = "int, ns"'))
+
+    assert main(["--check", "--spec", str(spec)]) == 1
+    told = capsys.readouterr().err
+    assert "answers/market.py differs" in told
+    assert "\nmarket.py" not in told
+
+
 def test_check_sees_line_ends(copy):
     target = copy / "trade.py"
     target.write_bytes(target.read_bytes().replace(b"\n", b"\r\n"))

@@ -125,6 +125,17 @@ def test_fields_are_nested_as_deep_as_they_go(tmp_path):
         ("enum = [0, 1]", "item_enum = [0, 1]", "item_enum is for arrays"),
         ("enum = [0, 1]", "digits = true", "only a string has digits"),
         ("enum = [0, 1]", "min = 2, max = 1", "min 2 is above max 1"),
+        (
+            "enum = [0, 1]",
+            'enum = [0, 1], summary = "Mode"}\nopen = {type = "boolean", min = 1',
+            "has no min and max",
+        ),
+        ('"if_unsent"', '"if_unsent"\nerrors = {many = "too many"}', "'many' is no retCode"),
+        (
+            '"if_unsent"',
+            '"if_unsent"\nerrors = {110007 = "poor "}',
+            "errors.110007 is not one plain",
+        ),
         ('default = "D"', 'default = "M"', "default 'M' is not in the enum"),
         ('enum = "Interval"', 'enum = "Intervall"', "[enums] has no 'Intervall'"),
         ('enum = "Interval", default = "D", ', "", "nobody uses Interval"),

@@ -91,11 +91,12 @@ def test_defaults_are_those_of_the_contract() -> None:
         "force_close": False,
         "max_age": 600.0,
         "max_waiting": 0,
+        "source_address": "",
     }
     assert dataclasses.astuple(TcpKeepaliveConfig()) == (True, 30, 10, 3, 30)
     assert dataclasses.astuple(TlsConfig()) == ("", "", "", "TLSv1.2")
     assert dataclasses.astuple(RetryConfig()) == (3, 0.1, 2.0, 100)
-    assert dataclasses.astuple(RateLimitConfig()) == ("wait", 600, 5.0, {})
+    assert dataclasses.astuple(RateLimitConfig()) == ("wait", 600, 5.0, "", {})
     assert dataclasses.astuple(ClockConfig()) == ("passive", 60.0)
     assert dataclasses.astuple(OrdersConfig()) == ("", 2000, 5.0)
     assert dataclasses.astuple(MetricsConfig()) == (True, "127.0.0.1", 0)
@@ -109,6 +110,7 @@ def test_the_written_out_constructor_has_the_defaults_of_its_fields() -> None:
         assert getattr(made, field.name) == field.default, field.name
 
 
+@pytest.mark.row(114)
 @pytest.mark.parametrize(("record", "key", "good", "bad"), BOUNDS)
 def test_numbers_keep_to_their_bounds(
     record: Any, key: str, good: list[Any], bad: list[Any]
@@ -121,6 +123,7 @@ def test_numbers_keep_to_their_bounds(
         )
 
 
+@pytest.mark.row(114)
 @pytest.mark.parametrize("value", NO_NUMBERS)
 @pytest.mark.parametrize(("record", "key"), [bound[:2] for bound in BOUNDS])
 def test_what_merely_looks_like_a_number_is_none(record: Any, key: str, value: Any) -> None:

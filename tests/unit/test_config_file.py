@@ -73,6 +73,7 @@ def test_every_way_of_writing_it_is_read(write: Write, content: bytes) -> None:
     assert Config.load(write(content)).retry.attempts == 2
 
 
+@pytest.mark.row(114)
 def test_all_faults_are_told_at_once_each_with_its_line(write: Write) -> None:
     path = write(
         "[conection_pool]\n"
@@ -156,6 +157,7 @@ def test_what_stands_in_the_wrong_place_is_explained(write: Write, content: str,
     assert told in fault
 
 
+@pytest.mark.row(115)
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -181,6 +183,7 @@ def test_what_is_not_toml_is_told_with_its_line(
     assert fault.startswith(told)
 
 
+@pytest.mark.row(115)
 def test_what_is_no_file_is_told_as_such(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -198,6 +201,7 @@ def test_what_is_no_file_is_told_as_such(tmp_path: Path) -> None:
         assert faults_of(wrong)
 
 
+@pytest.mark.row(115)
 def test_a_file_as_large_as_no_config_is_not_even_read(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     with path.open("wb") as file:
@@ -217,6 +221,7 @@ def test_the_largest_file_full_of_unknown_keys_is_told_in_full(write: Write) -> 
 # --- warnings -----------------------------------------------------------------------------
 
 
+@pytest.mark.row(116)
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o666])
 @pytest.mark.parametrize("key", ["api_key", "api_secret"])
 def test_keys_in_a_file_that_is_open_to_others_draw_one_warning(
@@ -235,6 +240,7 @@ def test_keys_in_a_file_that_is_open_to_others_draw_one_warning(
     assert warning.filename == __file__
 
 
+@pytest.mark.row(116)
 def test_a_link_is_judged_by_the_file_it_leads_to(write: Write, tmp_path: Path) -> None:
     target = write('[client]\napi_key = "abc"\n', 0o644)
     (link := tmp_path / "link.toml").symlink_to(target)
@@ -243,6 +249,7 @@ def test_a_link_is_judged_by_the_file_it_leads_to(write: Write, tmp_path: Path) 
         Config.load(link)
 
 
+@pytest.mark.row(116)
 def test_keys_in_a_file_of_another_user_draw_a_warning(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,6 +321,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
+@pytest.mark.row(118)
 @settings(max_examples=600, deadline=None)
 @given(content=st.one_of(st.binary(max_size=60), st.lists(FRAGMENTS, max_size=30).map("".join)))
 def test_whatever_a_file_holds_it_is_a_config_or_a_config_error(

@@ -6,6 +6,7 @@ import dataclasses
 from datetime import date
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def outcome(tables: Any) -> Config | str:
         return str(error)
 
 
+@pytest.mark.row(118)
 @settings(max_examples=2_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tables=DICTS)
 def test_a_dict_makes_a_config_or_a_config_error_and_never_another(tables: Any) -> None:

@@ -63,6 +63,7 @@ SHOWS: list[Callable[[Any], str]] = [
 ]
 
 
+@pytest.mark.row(120)
 @pytest.mark.parametrize("show", SHOWS)
 def test_nothing_that_shows_a_config_shows_the_secret(
     config: Config, show: Callable[[Any], str]
@@ -80,6 +81,7 @@ def test_a_key_is_known_by_its_first_characters_and_a_short_one_is_not_given_awa
     assert str(ClientConfig().api_key) == ""
 
 
+@pytest.mark.row(121)
 def test_a_config_with_a_pair_is_not_pickled_and_says_what_to_do(config: Config) -> None:
     for held in (config, config.client, config.client.api_secret, config.client.api_key):
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -120,6 +122,7 @@ def test_what_is_shown_can_be_loaded_again_without_the_pair(config: Config, tmp_
 # --- what may be a key --------------------------------------------------------------------
 
 
+@pytest.mark.row(117)
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -41,8 +41,10 @@ class Names:
 class WaitingClock(FakeClock):
     """Stands still, but gives the thread of a look-up the real time that it needs."""
 
+    is_patient = True
+
     def wait(self, event: threading.Event, timeout: float | None) -> bool:
-        return event.wait(5) or super().wait(event, timeout)
+        return (self.is_patient and event.wait(5)) or super().wait(event, timeout)
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_a_name_is_looked_up_once_in_its_life(
     assert ips(resolver, clock) == ["10.0.0.1"]
 
     assert names.asked == 1
-    assert resolver.counts() == (3, 1)
+    assert resolver.counts() == (3, 1, 0)
 
 
 def test_the_last_fifth_of_a_life_refreshes_once_and_serves_what_is_known(
@@ -186,7 +188,7 @@ def test_an_address_is_its_own_answer(
 
     assert (found.family, found.sockaddr) == (family, sockaddr)
     assert names.asked == 0
-    assert resolver.counts() == (0, 0)
+    assert resolver.counts() == (0, 0, 0)
 
 
 def test_the_families_are_tried_in_turn(
@@ -283,6 +285,42 @@ def test_a_late_answer_still_serves_the_next_caller(monkeypatch: pytest.MonkeyPa
     assert len(asked) == 1
 
 
+def test_a_resolver_that_has_gone_silent_costs_one_wait_and_not_one_per_connection(
+    monkeypatch: pytest.MonkeyPatch, names: Names
+) -> None:
+    clock = WaitingClock()
+    resolver = Resolver(10.0, clock)
+    assert ips(resolver, clock) == ["10.0.0.1"]
+    clock.advance(11.0)
+    clock.is_patient = False
+    back = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: back.wait(5) and [])
+
+    for _ in range(3):
+        [old] = resolver.resolve("a.test", 443, Deadline.after(5.0, clock))
+        assert old.sockaddr[0] == "10.0.0.1"
+
+    assert sum(clock.slept) == 1.0
+    assert resolver.counts()[2] == 3
+    assert resolver.oldest_age() == 12.0
+    back.set()
+    settle(resolver)
+
+
+def test_when_the_host_may_have_moved_a_failing_resolver_is_waited_for_again(
+    names: Names, clock: WaitingClock
+) -> None:
+    resolver = Resolver(10.0, clock)
+    names.answers = [["10.0.0.1"], socket.gaierror(socket.EAI_AGAIN, "down"), ["10.0.0.2"]]
+    [old] = known(resolver, clock).values()
+    clock.advance(11.0)
+    assert ips(resolver, clock) == ["10.0.0.1"]
+
+    resolver.report("a.test", 443, [old], connected=False)
+
+    assert ips(resolver, clock) == ["10.0.0.2"]
+
+
 def test_without_a_thread_to_look_it_up_nobody_waits(
     monkeypatch: pytest.MonkeyPatch, clock: WaitingClock, resolver: Resolver
 ) -> None:
@@ -301,7 +339,7 @@ def test_a_child_process_forgets_look_ups_that_its_parent_had_under_way(
 ) -> None:
     from bybit_sync.net.dns import _Flight
 
-    resolver._flights[("a.test", 443)] = _Flight()  # its thread stayed behind
+    resolver._flights[("a.test", 443)] = _Flight(0.0)  # its thread stayed behind
 
     resolver.reset_after_fork()
 

@@ -33,6 +33,7 @@ def body(**params: Any) -> Any:
 # --- numbers ------------------------------------------------------------------------------
 
 
+@pytest.mark.row(72)
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -60,6 +61,7 @@ def test_a_price_keeps_its_digits_and_has_no_exponent(value: Any, text: str) -> 
     assert query(price=value) == f"&price={text}"
 
 
+@pytest.mark.row(72)
 @pytest.mark.parametrize(
     "value",
     [
@@ -161,8 +163,45 @@ def test_values_are_percent_encoded_once_with_spaces_as_20_and_commas_left_alone
     assert query(symbol="No VIP,a+b/c%20") == "&symbol=No%20VIP,a%2Bb%2Fc%2520"
 
 
-def test_lists_are_joined_by_commas() -> None:
-    assert query(symbol=["BTC", "ETH"]) == "&symbol=BTC,ETH"
+COINS = Endpoint(
+    "account",
+    "get_wallet_balance",
+    "GET",
+    "/v5/account/wallet-balance",
+    params=(Param("coin", "string", joined=True, allowed=("BTC", "ETH", "USDT")),),
+)
+IPS = Endpoint(
+    "user",
+    "modify_sub_api_key",
+    "POST",
+    "/v5/user/update-sub-api",
+    params=(
+        Param("ips", "string", joined=True),
+        Param("list", "array", fields=(Param("uids", "string", joined=True),)),
+    ),
+)
+
+
+def test_lists_are_joined_by_commas_where_the_table_says_so() -> None:
+    assert encode(COINS, {"coin": ["BTC", "ETH"]}).query == "coin=BTC,ETH"
+    assert encode(COINS, {"coin": "BTC,ETH"}).query == "coin=BTC,ETH"
+    assert encode(IPS, {"ips": ("10.0.0.1", "10.0.0.2")}).body == b'{"ips":"10.0.0.1,10.0.0.2"}'
+    assert encode(IPS, {"list": [{"uids": [1, "2"]}]}).body == b'{"list":[{"uids":"1,2"}]}'
+
+
+def test_a_list_is_refused_where_one_value_is_asked_for_unless_in_extra() -> None:
+    with pytest.raises(ConfigError, match=r"get_tickers\.symbol: one value, not a list"):
+        query(symbol=["BTC", "ETH"])
+    with pytest.raises(ConfigError, match=r"place_order\.symbol: "):
+        body(symbol=["BTC", "ETH"])
+    given = encode(GET_TICKERS, {"category": "spot"}, {"symbol": ["BTC", "ETH"]})
+    assert given.query == "category=spot&symbol=BTC,ETH"
+
+
+@pytest.mark.parametrize("coins", [["BTC", "DOGE"], "BTC,DOGE"])
+def test_each_of_several_values_must_be_listed(coins: Any) -> None:
+    with pytest.raises(ConfigError, match=r"coin: 'DOGE' is not one of BTC, ETH, USDT"):
+        encode(COINS, {"coin": coins})
 
 
 def test_a_value_cannot_bring_a_parameter_along() -> None:
@@ -273,6 +312,86 @@ def test_a_value_that_the_table_does_not_list_is_refused_with_those_it_does() ->
         body(positionIdx=3)
 
 
+def test_a_value_that_is_not_listed_is_told_the_nearest_that_is() -> None:
+    with pytest.raises(ConfigError, match=r"orderType: 'Limt' is not one of .*nearest: 'Limit'"):
+        body(orderType="Limt")
+    with pytest.raises(ConfigError, match=r"category: 'perp_linear' .*nearest: 'linear'"):
+        encode(GET_TICKERS, {"category": "perp_linear"})
+
+
+BOUNDED = Endpoint(
+    "market",
+    "get_kline",
+    "GET",
+    "/v5/market/kline",
+    params=(
+        Param("limit", "integer", bounds=(1, 1000)),
+        Param("days", "string", bounds=(None, 90)),
+        Param("ratio", "decimal", bounds=(0.01, None)),
+        Param("orderLinkId", "string", longest=36),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("limit", 0, "from 1 to 1000"),
+        ("limit", "1001", "from 1 to 1000"),
+        ("days", 91, "at most 90"),
+        ("days", "many", "a number"),
+        ("ratio", Decimal("0.009"), "at least 0.01"),
+        ("orderLinkId", "a" * 37, "a text of 37 characters; at most 36"),
+    ],
+)
+def test_what_the_documentation_bounds_is_refused_beyond_unless_in_extra(
+    name: str, value: Any, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"get_kline\.{name}: .*{told}"):
+        encode(BOUNDED, {name: value})
+    assert f"{name}={value}" in encode(BOUNDED, {}, {name: value}).query
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("limit", 1), ("limit", 1000), ("days", ""), ("ratio", 0.01), ("orderLinkId", "a" * 36)],
+)
+def test_bounds_are_allowed_themselves(name: str, value: Any) -> None:
+    assert encode(BOUNDED, {name: value}).query == f"{name}={value}"
+
+
+def batch(**item: Any) -> Any:
+    good = {key: value for key, value in ORDER.items() if key != "category"}
+    request = encode(PLACE_BATCH, {"category": "linear", "request": [{**good, **item}]})
+    return orjson.loads(request.body)["request"][0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"), [("reduceonly", "reduceOnly"), ("order_link_id", "orderLinkId")]
+)
+def test_a_name_that_is_misspelt_in_a_batch_is_refused_with_the_nearest(
+    wrong: str, meant: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"request\[0\]\.{wrong}: .*nearest: '{meant}'"):
+        batch(**{wrong: True})
+
+
+def test_an_item_of_a_batch_has_an_extra_of_its_own() -> None:
+    sent = batch(extra={"brandNew": Decimal("1.0"), "nothing": None})
+
+    assert sent["brandNew"] == "1.0"
+    assert {"extra", "nothing"}.isdisjoint(sent)
+    with pytest.raises(ConfigError, match=r"request\[0\]\.symbol: given twice"):
+        batch(extra={"symbol": "ETHUSDT"})
+    with pytest.raises(ConfigError, match=r"request\[0\]\.extra: "):
+        batch(extra="brandNew")
+
+
+def test_a_whole_list_in_extra_may_hold_any_names() -> None:
+    request = encode(PLACE_BATCH, {"category": "linear"}, {"request": [{"brandNew": 1}]})
+    assert orjson.loads(request.body)["request"] == [{"brandNew": 1}]
+
+
 def test_extra_sends_what_the_table_does_not_know() -> None:
     request = encode(
         PLACE_ORDER, ORDER, {"newThing": Decimal("1.0"), "deep": {"a": [1, 0.5], "b": None}}
@@ -300,6 +419,7 @@ def test_a_whole_call_may_go_beyond_the_table_but_not_beyond_the_wire() -> None:
 SMUGGLERS = ["a\r\nX-Evil: 1", "a\x00", "a\u202eb", "a\u200f", "\ud800", "a\x7f", "a\tb", "a\x85"]
 
 
+@pytest.mark.row(74)
 @pytest.mark.parametrize("text", SMUGGLERS)
 def test_controls_and_bidi_marks_are_refused_without_quoting_the_value(text: str) -> None:
     for make in (

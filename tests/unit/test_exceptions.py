@@ -43,6 +43,7 @@ from bybit_sync.exceptions import (
     ReadTimeoutError,
     RequestInfo,
     TlsError,
+    TooManyRequestsError,
     TotalTimeoutError,
     TransportError,
 )
@@ -71,6 +72,7 @@ TREE: dict[type[BybitError], type[Exception]] = {
     PermissionDeniedError: ApiError,
     ClockError: ApiError,
     RateLimitedError: ApiError,
+    TooManyRequestsError: RateLimitedError,
     ParameterError: ApiError,
     OrderError: ApiError,
     InsufficientFundsError: ApiError,
@@ -90,6 +92,7 @@ TRANSIENT = {
     ConnectionLostError,
     ClockError,
     RateLimitedError,
+    TooManyRequestsError,
     ExchangeBusyError,
     OrderUnknownError,
 }

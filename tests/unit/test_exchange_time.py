@@ -109,6 +109,49 @@ def test_a_step_of_the_wall_clock_changes_nothing(clock: FakeClock) -> None:
         assert time.offset_seconds == pytest.approx(-step if step > 0 else 3600.0, abs=0.02)
 
 
+def test_a_clock_that_is_wrong_is_warned_of_once(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    time, bybit = passive(clock), Bybit(clock, 90.0)
+    with caplog.at_level(logging.WARNING, "bybit_sync.call"):
+        for _ in range(20):
+            bybit.reply(time, 0.01, 0.01)
+            clock.advance(60.0)
+        assert [record.getMessage() for record in caplog.records] == [
+            "this machine's clock is 90.0 s behind Bybit's: calls are signed with Bybit's time, "
+            "but the clock should be set"
+        ]
+        clock.step_wall(90.0)
+        for step in (0.0, -3.0):
+            clock.step_wall(step)
+            clock.advance(150.0)
+            bybit.reply(time, 0.01, 0.01)
+    assert [record.getMessage()[:44] for record in caplog.records[1:]] == [
+        "this machine's clock is 3.0 s behind Bybit's"
+    ]
+
+
+def test_a_reply_that_left_before_the_measurement_does_not_undo_it(clock: FakeClock) -> None:
+    time, before, after = passive(clock), Bybit(clock, 90.0), Bybit(clock)
+    before.reply(time, 0.01, 0.01)
+    stale = int(before.now_ms())  # a reply to a call under way, of before the clock went back
+    assert time.correct(time.generation, after.measured, Deadline.after(5, clock))
+    time.observe(stale, 0.5, clock.monotonic())
+    assert 0 <= behind_ms(time, after) <= 12
+
+
+def test_a_slow_measurement_that_agrees_with_what_was_known_does_not_spoil_it(
+    clock: FakeClock,
+) -> None:
+    time, bybit = passive(clock), Bybit(clock, 5.0)
+    bybit.reply(time, 0.01, 0.01)
+    assert time.correct(
+        time.generation, lambda: bybit.measured(0.05, 1.95), Deadline.after(5, clock)
+    )
+    assert behind_ms(time, bybit) <= 12
+    assert time.offset_seconds == pytest.approx(5.0, abs=0.011)
+
+
 def test_samples_age_so_that_a_drift_is_followed_both_ways(clock: FakeClock) -> None:
     time, bybit = passive(clock), Bybit(clock)
     for drift in (0.5, -0.5):

@@ -36,6 +36,8 @@ def pool(**changes) -> PoolStats:
         "connect_seconds": 0.5,
         "dns_hits": 4,
         "dns_misses": 1,
+        "dns_stale": 2,
+        "dns_age_seconds": 30.0,
         "wait_seconds_max": 0.2,
         "waits": histogram(0.05, 0.2),
         "hosts": {},
@@ -82,6 +84,8 @@ def test_every_metric_of_the_design_is_there_with_its_value(registry):
     assert value(registry, "http_pool_wait_seconds_count") == 2
     assert value(registry, "http_dns_lookups_total", result="hit") == 4
     assert value(registry, "http_dns_lookups_total", result="miss") == 1
+    assert value(registry, "http_dns_lookups_total", result="stale") == 2
+    assert value(registry, "http_dns_age_seconds") == 30.0
     assert value(registry, "http_request_retries_total", reason="read") == 1
     assert value(registry, "bybit_rate_limit_remaining", endpoint="trade.place_order") == 9
     assert value(registry, "bybit_rate_limit_wait_seconds_count") == 1
@@ -146,6 +150,7 @@ def test_a_closed_client_keeps_its_counts_and_loses_its_gauges(registry):
     assert value(registry, "http_pool_connections_active") == 2
 
 
+@pytest.mark.row(136)
 def test_a_hundred_clients_one_after_another_lose_no_count_and_leave_no_series(registry):
     for _ in range(100):
         report(registry).close()

@@ -92,6 +92,12 @@ def test_importing_the_client_loads_no_optional_package_and_no_group() -> None:
     assert "bybit_sync.api.earn" not in loaded
 
 
+def test_importing_the_client_leaves_to_later_what_only_some_programs_need() -> None:
+    loaded = loaded_by("from bybit_sync import BybitClient")
+
+    assert not {"tenacity", "asyncio", "toml", "difflib"} & loaded
+
+
 def test_the_simulator_loads_nothing_of_the_client() -> None:
     loaded = loaded_by("import bybit_sync.simulator")
 

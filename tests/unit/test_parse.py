@@ -28,6 +28,7 @@ from bybit_sync.exceptions import (
     ParameterError,
     PermissionDeniedError,
     RateLimitedError,
+    TooManyRequestsError,
 )
 from tests.conftest import FakeClock
 from tests.unit.call_fakes import API_KEY, GET_TICKERS, PLACE_ORDER, answer, envelope
@@ -113,6 +114,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.row(64, 65, 66, 67, 68, 69)
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN)
 def test_what_is_no_envelope_is_a_bad_answer_whose_effect_is_unknown(body: bytes) -> None:
     error = error_of(body, PLACE_ORDER)
@@ -167,7 +169,7 @@ def test_a_cut_answer_that_holds_a_new_key_does_not_show_it() -> None:
         (170131, InsufficientFundsError, False, False),
         (10000, ExchangeBusyError, True, True),
         (10016, ExchangeBusyError, True, True),
-        (429, ExchangeBusyError, True, True),
+        (429, RateLimitedError, True, False),
         (170007, ExchangeBusyError, True, True),
         (170032, ExchangeBusyError, True, True),
         (170146, ExchangeBusyError, True, True),
@@ -228,7 +230,6 @@ def test_every_listed_retcode_is_ready() -> None:
         (404, False, False),
         (405, False, False),
         (408, True, True),
-        (429, True, False),
         (500, True, True),
         (502, True, True),
         (503, True, True),
@@ -248,6 +249,25 @@ def test_an_http_error_is_a_bad_answer(
     assert error.status_code == status
     assert (error.transient, error.effect_unknown) == (transient, unknown)
     assert not error_of(body, GET_TICKERS, status).effect_unknown
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        (b"<html>slow down</html>", 429, ""),
+        (b"", 429, ""),
+        (envelope(retCode=10429, retMsg="too many"), 10429, "too many"),
+    ],
+)
+def test_429_is_too_many_requests_whatever_the_body_says(
+    body: bytes, code: int, message: str
+) -> None:
+    error = error_of(body, PLACE_ORDER, 429)
+    assert isinstance(error, TooManyRequestsError)
+    assert isinstance(error, RateLimitedError)
+    assert isinstance(error, FailedRequestError)
+    assert (error.status_code, error.ret_code, error.ret_msg) == (429, code, message)
+    assert (error.transient, error.effect_unknown) == (True, False)
 
 
 def test_401_with_an_envelope_is_an_auth_error() -> None:

@@ -384,6 +384,20 @@ def test_what_the_limiter_took_is_kept_apart_from_latency(
     assert lines.hooks.snapshot().rate_limit_waits.sum == pytest.approx(seen[10][1])
 
 
+def test_calls_that_were_never_sent_use_up_no_limit(
+    transport: FakeTransport, clock: FakeClock
+) -> None:
+    lines = pipeline(transport, rate_limit=RateLimitConfig(ip_limit=2, ip_window=5.0))
+    transport.then(*[unsent()] * 6, answer(envelope()))
+    once = CallOptions(attempts=1)
+    for _ in range(6):
+        with pytest.raises(ConnectError):
+            lines.call(GET_TICKERS, SPOT, once)
+    before = clock.monotonic()
+    lines.call(GET_TICKERS, SPOT, once)
+    assert clock.monotonic() == before  # in an outage nobody waits for room that nobody took
+
+
 def test_no_room_before_the_deadline_is_told_at_once_and_not_repeated(
     transport: FakeTransport, clock: FakeClock
 ) -> None:

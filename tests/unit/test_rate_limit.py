@@ -8,17 +8,14 @@ from typing import Any
 
 import pytest
 
-from bybit_sync.call.rate_limit import (
-    Address,
-    Grant,
-    RateLimit,
-    RateLimiter,
-    rate_limit_in,
-)
+from bybit_sync.call.grant import Grant
+from bybit_sync.call.rate_limit import RateLimit, RateLimiter, _rank, rate_limit_in
 from bybit_sync.call.records import Endpoint, Limit
-from bybit_sync.call.window import Window
+from bybit_sync.call.shared_limits import LimitScope
+from bybit_sync.call.window import Turn, Window
 from bybit_sync.clock import Deadline
 from bybit_sync.exceptions import IpBannedError, RateLimitTimeoutError
+from bybit_sync.net.answer import Headers
 from tests.conftest import FakeClock
 from tests.unit.call_fakes import GET_ORDERS, GET_TICKERS, PLACE_BATCH, PLACE_ORDER
 
@@ -33,7 +30,14 @@ def go(limits: RateLimiter, endpoint: Endpoint, timeout: float = 60.0, **params:
     clock = limits._clock
     grant = limits.acquire(endpoint, params, Deadline.after(timeout, clock))
     grant.depart()
+    answer(limits, grant)
     return grant
+
+
+def answer(limits: RateLimiter, grant: Grant) -> None:
+    now = limits._clock.monotonic()
+    grant.end(now)
+    limits.answered(grant, now, is_welcome=True)
 
 
 def most_in_any(times: list[float], seconds: float) -> int:
@@ -69,8 +73,9 @@ def test_the_address_has_a_limit_that_all_endpoints_share(clock: FakeClock) -> N
 
 
 def test_clients_may_share_the_limit_of_their_address(clock: FakeClock) -> None:
-    address = Address(2, 1.0, clock)
-    one, two = limiter(clock, address=address), limiter(clock, address=address)
+    scope = LimitScope.alone(clock)
+    sizes = {"ip_limit": 2, "ip_window": 1.0, "scope": scope}
+    one, two = limiter(clock, **sizes), limiter(clock, **sizes)
     go(one, GET_TICKERS)
     go(two, GET_TICKERS)
     assert go(one, GET_TICKERS).waited == pytest.approx(1.03)
@@ -103,7 +108,7 @@ def test_made_up_categories_share_one_count(clock: FakeClock) -> None:
     limits = limiter(clock)
     for i in range(100):
         go(limits, PLACE_ORDER, category=f"made up {i}", timeout=100.0)
-    assert len(limits._windows) == 1
+    assert len(limits._lanes) == 1
 
 
 @pytest.mark.parametrize(("category", "cost"), [("linear", 4), ("spot", 4), ("option", 1)])
@@ -166,8 +171,8 @@ def test_a_raised_limit_of_the_account_is_used(clock: FakeClock) -> None:
 def test_the_callers_are_served_in_the_order_in_which_they_asked(clock: FakeClock) -> None:
     window = Window("w", 1, 1.0, clock)
     deadline = Deadline.after(100.0, clock)
-    turns = [window.enter(1, deadline, may_wait=True)[0] for _ in range(5)]
-    assert [b.at - a.at for a, b in pairwise(turns)] == [pytest.approx(1.03)] * 4
+    times = [window.enter(Turn(), clock.monotonic(), deadline) for _ in range(5)]
+    assert [b - a for a, b in pairwise(times)] == [pytest.approx(1.03)] * 4
 
 
 def test_a_call_that_was_kept_from_its_turn_counts_when_it_leaves(clock: FakeClock) -> None:
@@ -181,8 +186,74 @@ def test_a_call_that_was_kept_from_its_turn_counts_when_it_leaves(clock: FakeClo
     for grant in stuck:
         grant.depart()
         times.append(clock.monotonic())
+        answer(limits, grant)
     assert most_in_any(times, 1.0) == 10, "all that had piled up must not leave in one burst"
     assert sum(grant.waited for grant in stuck) > 0.0
+
+
+def lines(clock: FakeClock, limits: RateLimiter, trips: list[float]) -> list[float]:
+    """Make ten calls at once that are answered after these seconds each; the moments at which
+    the ten after them may leave, seen from the departure of the first."""
+    began = clock.monotonic()
+    deadline = Deadline.after(60.0, clock)
+    grants = [limits.acquire(PLACE_ORDER, LINEAR, deadline) for _ in trips]
+    for grant in grants:
+        grant.depart()
+    for trip, grant in sorted(zip(trips, grants, strict=True), key=lambda pair: pair[0]):
+        clock.advance(began + trip - clock.monotonic())
+        answer(limits, grant)
+    times = []
+    for _ in trips:
+        go(limits, PLACE_ORDER, **LINEAR)
+        times.append(clock.monotonic() - began)
+    return times
+
+
+def test_a_call_that_was_answered_late_may_have_arrived_late_and_holds_its_place_for_longer(
+    clock: FakeClock,
+) -> None:
+    times = lines(clock, limiter(clock), [0.05] * 8 + [0.25, 0.45])
+    assert times[:8] == [pytest.approx(1.03)] * 8
+    assert times[8:] == [pytest.approx(1.205), pytest.approx(1.405)]
+
+
+def test_a_far_exchange_costs_nothing_as_long_as_it_is_equally_far(clock: FakeClock) -> None:
+    assert lines(clock, limiter(clock), [0.3] * 10) == [pytest.approx(1.03)] * 10
+
+
+def test_an_answer_that_never_comes_does_not_hold_a_place_for_ever(clock: FakeClock) -> None:
+    limits = limiter(clock, endpoint_limits={"/v5/order/create": 1})
+    go(limits, PLACE_ORDER, **LINEAR)
+    clock.advance(2.0)
+    lost = limits.acquire(PLACE_ORDER, LINEAR, Deadline.after(60.0, clock))
+    lost.depart()
+    began = clock.monotonic()
+    go(limits, PLACE_ORDER, **LINEAR)
+    assert 1.9 < clock.monotonic() - began < 2.1
+
+
+def test_what_was_never_sent_costs_nothing(clock: FakeClock) -> None:
+    limits = limiter(clock)
+    for _ in range(100):
+        grant = limits.acquire(PLACE_ORDER, LINEAR, Deadline.after(60.0, clock))
+        grant.end(clock.monotonic())  # no connection could be had
+        assert grant.waited == 0.0
+
+
+def test_a_request_that_is_sent_anew_on_a_fresh_connection_counts_twice(clock: FakeClock) -> None:
+    limits = limiter(clock)
+    grant = limits.acquire(PLACE_ORDER, LINEAR, Deadline.after(60.0, clock))
+    grant.depart()
+    grant.depart()
+    answer(limits, grant)
+    assert sum(go(limits, PLACE_ORDER, **LINEAR).waited for _ in range(8)) == 0.0
+    assert go(limits, PLACE_ORDER, **LINEAR).waited > 0.0
+
+
+def test_an_order_goes_before_market_data_where_both_wait_for_the_address() -> None:
+    ranks = [_rank(endpoint) for endpoint in (PLACE_ORDER, GET_ORDERS, GET_TICKERS)]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) == 3
 
 
 def test_a_call_that_was_not_made_gives_its_turn_back(clock: FakeClock) -> None:
@@ -191,10 +262,11 @@ def test_a_call_that_was_not_made_gives_its_turn_back(clock: FakeClock) -> None:
     for _ in range(50):
         with pytest.raises(RateLimitTimeoutError, match="this address"):
             go(limits, GET_ORDERS, timeout=1.0)
-    clock.advance(5.1)
-    window = limits._window(GET_ORDERS, "")
-    assert window is not None
-    assert not window._turns
+    clock.advance(5.2)
+    assert go(limits, GET_ORDERS, timeout=1.0).waited == 0.0
+    (lane,) = [lane for lane in limits._lanes.values() if lane.window is not None]
+    assert lane.window is not None
+    assert lane.window._used == 1, "the fifty that were refused have taken no place"
 
 
 def test_an_interrupt_while_waiting_gives_the_turn_back(clock: FakeClock) -> None:
@@ -217,22 +289,32 @@ def interrupt(seconds: float) -> None:
 
 
 def test_headers_are_read_in_any_case_and_junk_counts_as_absent() -> None:
-    assert rate_limit_in(
-        [
-            (b"x-bapi-limit", b"50"),
-            (b"X-BAPI-LIMIT-STATUS", b" 49 "),
-            (b"X-Bapi-Limit-Reset-Timestamp", b"1672738134824"),
-            (b"Content-Type", b"application/json"),
-        ]
+    def told(*raw: tuple[bytes, bytes]) -> RateLimit | None:
+        return rate_limit_in(Headers(list(raw)).by_name)
+
+    assert told(
+        (b"x-bapi-limit", b"50"),
+        (b"X-BAPI-LIMIT-STATUS", b" 49 "),
+        (b"X-Bapi-Limit-Reset-Timestamp", b"1672738134824"),
+        (b"Content-Type", b"application/json"),
     ) == RateLimit(50, 49, 1672738134824)
-    assert rate_limit_in([(b"X-Bapi-Limit", b"many"), (b"Date", b"x")]) is None
-    assert rate_limit_in([(b"X-Bapi-Limit-Status", b"-1"), (b"X-Bapi-Limit", b"3")]) == RateLimit(
+    assert told((b"X-Bapi-Limit", b"many"), (b"Date", b"x")) is None
+    assert told((b"X-Bapi-Limit-Status", b"-1"), (b"X-Bapi-Limit", b"3")) == RateLimit(
         3, None, None
     )
 
 
-def learn(limits: RateLimiter, limit: int | None, left: int | None, reset: float = -1.0) -> None:
-    limits.learn(PLACE_ORDER, LINEAR, RateLimit(limit, left, None), reset)
+def learn(
+    limits: RateLimiter,
+    limit: int | None,
+    left: int | None,
+    reset: float = -1.0,
+    endpoint: Endpoint = PLACE_ORDER,
+) -> None:
+    """Let an answer come that says so, to a call that takes up no room itself."""
+    grant = limits.acquire(endpoint, LINEAR, Deadline.after(60.0, limits._clock))
+    limits.learn(grant, RateLimit(limit, left, 0), lambda reset_ms: reset)
+    grant.end(limits._clock.monotonic())
 
 
 @pytest.mark.parametrize("told", [5, 40])
@@ -262,7 +344,7 @@ def test_headers_do_not_lift_what_the_user_has_set(clock: FakeClock) -> None:
 def test_an_endpoint_without_a_limit_in_the_table_learns_one(clock: FakeClock) -> None:
     endpoint = replace(GET_ORDERS, limit=None)
     limits = limiter(clock)
-    limits.learn(endpoint, {}, RateLimit(2, 1, None), -1.0)
+    learn(limits, 2, 1, endpoint=endpoint)
     go(limits, endpoint)
     go(limits, endpoint)
     assert go(limits, endpoint).waited > 0.0
@@ -290,9 +372,8 @@ def test_paths_without_end_do_not_fill_memory(clock: FakeClock) -> None:
     limits = limiter(clock, ip_limit=1_000_000)
     for i in range(3000):
         endpoint = Endpoint("other", "", "GET", f"/v5/{i}")
-        go(limits, endpoint)
-        limits.learn(endpoint, {}, RateLimit(5, 4, None), -1.0)
-    assert len(limits._windows) <= 2000
+        learn(limits, 5, 4, endpoint=endpoint)
+    assert len(limits._lanes) <= 2001
 
 
 # --- bans ---------------------------------------------------------------------------------
@@ -316,21 +397,53 @@ def test_after_a_ban_one_call_tries_and_all_follow_once_it_is_welcome(clock: Fak
     limits = limiter(clock)
     limits.ban()
     clock.advance(600.0)
+    probe = limits.acquire(GET_TICKERS, {}, Deadline.after(60.0, clock))
+    probe.depart()
+    for _ in range(3):
+        with pytest.raises(IpBannedError):
+            go(limits, GET_TICKERS)
+    answer(limits, probe)
     go(limits, GET_TICKERS)
+    go(limits, GET_TICKERS)
+
+
+def test_an_answer_to_a_call_of_before_the_ban_does_not_lift_it(clock: FakeClock) -> None:
+    limits = limiter(clock)
+    early = limits.acquire(GET_TICKERS, {}, Deadline.after(60.0, clock))
+    early.depart()
+    limits.ban()
+    answer(limits, early)
     with pytest.raises(IpBannedError):
         go(limits, GET_TICKERS)
-    limits.is_welcome()
-    go(limits, GET_TICKERS)
-    go(limits, GET_TICKERS)
+
+
+def test_a_call_that_waits_for_its_connection_while_the_ban_begins_is_not_sent(
+    clock: FakeClock,
+) -> None:
+    limits = limiter(clock)
+    late = limits.acquire(GET_TICKERS, {}, Deadline.after(60.0, clock))
+    limits.ban()
+    with pytest.raises(IpBannedError):
+        late.depart()
+
+
+def test_a_ban_is_heard_by_every_client_that_goes_out_from_the_address(clock: FakeClock) -> None:
+    scope = LimitScope.alone(clock)
+    one, two = limiter(clock, scope=scope), limiter(clock, scope=scope, ip_limit=50)
+    one.ban()
+    with pytest.raises(IpBannedError):
+        go(two, GET_TICKERS)
 
 
 def test_a_try_that_is_lost_does_not_shut_the_door_for_ever(clock: FakeClock) -> None:
     limits = limiter(clock)
     limits.ban()
     clock.advance(600.0)
-    go(limits, GET_TICKERS)
-    clock.advance(10.0)
-    go(limits, GET_TICKERS)
+    for _ in range(2):
+        probe = limits.acquire(GET_TICKERS, {}, Deadline.after(60.0, clock))
+        probe.depart()
+        probe.end(clock.monotonic())  # it failed: nothing was answered
+        clock.advance(10.0)
     limits.ban()
     clock.advance(599.0)
     with pytest.raises(IpBannedError):

@@ -113,3 +113,38 @@ def test_a_notebook_is_not_flooded_and_shows_no_new_key() -> None:
     assert "tOpSeCrEt" not in reply({"apiKey": "x", "secret": "tOpSeCrEt"})._repr_html_()
     assert "<td>1</td><td>2</td>" in reply({"list": [["1", "2"]]})._repr_html_()
     assert "0 rows" in reply({})._repr_html_()
+
+
+def test_a_notebook_sees_the_latency_and_what_is_left_of_the_limit() -> None:
+    page = reply()._repr_html_()
+
+    assert "12.0 ms" in page
+    assert "49 of 50 calls left" in page
+
+
+def test_a_notebook_sees_the_names_of_places() -> None:
+    candle = [str(number) for number in range(7)]
+    found = Reply[Any](
+        {"retCode": 0, "result": {"list": [candle]}},
+        headers={},
+        elapsed=0.0,
+        endpoint="market.get_kline",
+    )
+
+    assert "<th>startTime</th>" in found._repr_html_()
+    found["result"]["list"].append(["1"])
+    assert "<th>" not in found._repr_html_()
+
+
+def test_a_secret_inside_of_a_cell_is_hidden_too() -> None:
+    page = reply({"list": [{"keys": [{"apiSecret": "tOpSeCrEt", "n": 1}]}]})._repr_html_()
+
+    assert "tOpSeCrEt" not in page
+    assert "&#x27;n&#x27;: 1" in page
+
+
+def test_rows_are_found_where_the_table_says() -> None:
+    made = {"retCode": 0, "result": {"dcpInfos": [{"product": "SPOT"}]}}
+    found = Reply[Any](made, headers={}, elapsed=0.0, endpoint="account.query_dcp_info")
+
+    assert found.rows() == [{"product": "SPOT"}]

@@ -30,6 +30,7 @@ from bybit_sync.exceptions import (
     RateLimitedError,
     RateLimitTimeoutError,
     TlsError,
+    TooManyRequestsError,
     TotalTimeoutError,
 )
 from tests.conftest import FakeClock
@@ -212,9 +213,9 @@ def test_no_attempt_is_made_once_the_time_is_used_up(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("seconds", ["1.5", "soon", "-3", "", "Fri, 99 Foo 2024", "\N{DIGIT ONE}x"])
 def test_a_retry_after_that_is_junk_is_as_good_as_none(clock: FakeClock, seconds: str) -> None:
-    call = FakeCall(clock, [http(429, Retry_After=seconds)])
+    call = FakeCall(clock, [http(503, Retry_After=seconds)])
     assert run(call) == "done"
-    assert call.told[0][0] == "http_429"
+    assert call.told[0][0] == "http_5xx"
     assert call.told[0][1] <= 0.1
 
 
@@ -222,9 +223,25 @@ def test_retry_after_is_honoured_but_never_beyond_the_deadline(clock: FakeClock)
     call = FakeCall(clock, [http(503, Retry_After="3600")])
     fails(call, BadAnswerError)
     assert (call.made, clock.slept) == (1, [])
-    call = FakeCall(clock, [http(429, Retry_After="3")])
+    call = FakeCall(clock, [http(503, Retry_After="3")])
     run(call)
-    assert call.told == [("http_429", 3.0)]
+    assert call.told == [("http_5xx", 3.0)]
+
+
+def test_too_many_requests_without_a_reset_time_waits_as_retry_after_says(
+    clock: FakeClock,
+) -> None:
+    limited = api(TooManyRequestsError, 429, resp_headers={"Retry-After": "3"})
+    call = FakeCall(clock, [limited], PLACE_ORDER)
+    assert run(call) == "done"
+    assert call.told == [("rate_limited", 3.0)]
+
+
+def test_a_reset_that_is_hours_ahead_is_not_believed(clock: FakeClock) -> None:
+    limited = api(RateLimitedError, 10006, reset_ms=NOW_MS + 7_200_000)
+    call = FakeCall(clock, [limited], timeout=10_000.0)
+    assert run(call) == "done"
+    assert call.told == [("rate_limited", 60.0)]
 
 
 def test_retry_after_may_be_a_date_and_a_past_one_means_now() -> None:
@@ -248,7 +265,9 @@ def test_too_many_visits_waits_for_the_reset(
     reset_ms = None if ahead_ms is None else NOW_MS + ahead_ms
     call = FakeCall(clock, [api(RateLimitedError, 10006, reset_ms=reset_ms)], PLACE_ORDER)
     assert run(call) == "done"
-    assert call.told == [("rate_limited", pytest.approx(pause))]
+    # Untold it is a second, and a little more, so that those who were refused together part.
+    assert call.told == [("rate_limited", pytest.approx(pause, rel=0.25))]
+    assert call.told[0][1] >= pause * 0.999
 
 
 def test_a_reset_beyond_the_deadline_is_told_at_once(clock: FakeClock) -> None:
@@ -298,12 +317,40 @@ def test_calls_that_succeed_pay_the_budget_back(clock: FakeClock) -> None:
     with pytest.raises(ConnectError):
         retry.run(FakeCall(clock, [unsent(), unsent(), unsent()]))
     assert retry.budget.left == 0
-    assert retry.run(FakeCall(clock, [])) == "done"
-    assert retry.run(FakeCall(clock, [unsent()])) == "done"
-    assert retry.budget.left == 1
+    with pytest.raises(ConnectError):
+        retry.run(FakeCall(clock, [unsent()]))
     for _ in range(5):
+        assert retry.run(FakeCall(clock, [])) == "done"
+    assert retry.run(FakeCall(clock, [unsent()])) == "done"
+    assert retry.budget.left == pytest.approx(1)
+    for _ in range(50):
         retry.run(FakeCall(clock, []))
     assert retry.budget.left == 2
+
+
+def test_retries_that_help_cost_no_budget(clock: FakeClock) -> None:
+    retry = Retry(clock, budget=2)
+    for _ in range(100):
+        assert retry.run(FakeCall(clock, [unsent(), unsent()])) == "done"
+    assert retry.budget.left == 2
+
+
+def test_when_half_of_the_calls_fail_a_fifth_is_added_at_most(clock: FakeClock) -> None:
+    retry = Retry(clock, attempts=3, budget=10)
+    made = 0
+    for i in range(2000):
+        call = FakeCall(clock, [unsent(), unsent(), unsent()] if i % 2 else [])
+        with suppress(ConnectError):
+            retry.run(call)
+        made += call.made
+    assert made <= 2000 * 1.2
+
+
+def test_the_error_speaks_of_every_attempt_not_only_of_the_last(clock: FakeClock) -> None:
+    call = FakeCall(clock, [lost(), unsent(), unsent()])
+    error = fails(call, ConnectError)
+    assert error.effect_unknown
+    assert not fails(FakeCall(clock, [unsent(), unsent(), unsent()]), ConnectError).effect_unknown
 
 
 def test_a_budget_of_0_has_no_bound(clock: FakeClock) -> None:

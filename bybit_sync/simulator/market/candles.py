@@ -58,16 +58,30 @@ def rows(
     end_ms: int | None,
     limit: int,
     now_ms: int,
+    run: Callable[[int, int, int], list[Row]] | None = None,
 ) -> list[Row]:
     """Bars whose start lies from `start_ms` to `end_ms`, both included; the newest `limit` of
-    them. The first row may still be forming."""
+    them. The first row may still be forming.
+
+    `run` may give many past bars at once, oldest first and without their times; none where it
+    cannot.
+    """
     newest = interval.index(min(end_ms if end_ms is not None else now_ms, now_ms) // MINUTE_MS)
     oldest = interval.index(LAUNCH_MS // MINUTE_MS)
     if start_ms is not None and start_ms > LAUNCH_MS:
         first = interval.index(start_ms // MINUTE_MS)
         oldest = first if interval.start(first) * MINUTE_MS >= start_ms else first + 1
-    found = []
-    for index in range(newest, max(oldest, newest - limit + 1) - 1, -1):
+    oldest = max(oldest, newest - limit + 1)
+    found: list[Row] = []
+    if run is not None and interval.start(newest + 1) * MINUTE_MS <= now_ms and oldest <= newest:
+        found = run(interval.minutes, oldest, newest)
+    if found:
+        step = interval.minutes * MINUTE_MS
+        times = range(
+            interval.start(oldest) * MINUTE_MS, interval.start(newest + 1) * MINUTE_MS, step
+        )
+        return [[str(ms), *row] for ms, row in zip(times, found, strict=True)][::-1]
+    for index in range(newest, oldest - 1, -1):
         minute = interval.start(index)
         bar = window(minute, interval.start(index + 1), now_ms)
         found.append([str(minute * MINUTE_MS), *spell(bar)])

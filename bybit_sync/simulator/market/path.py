@@ -85,6 +85,19 @@ class Path:
             return merge(self.cover(start, end))
         return merge([*self.cover(start, minute), self.forming(now_ms)])
 
+    def run(self, minutes: int, first: int, last: int) -> list[Bar]:
+        """The bars of so many minutes from number `first` to `last`, both included and past; none
+        where no level has such bars."""
+        level = _LEVEL.get(minutes)
+        if not level:  # days are few
+            return []
+        share = SPANS[level - 1] // SPANS[level]
+        found: list[Bar] = []
+        for parent in range(first // share, last // share + 1):
+            found += self._parts(level, parent)
+        begin = first % share
+        return found[begin : begin + last - first + 1]
+
     def rolling_day(self, now_ms: int) -> Bar:
         """The last 24 hours, from the minute a day ago to the present."""
         return merge((self._day_before(now_ms // MINUTE_MS), self.forming(now_ms)))

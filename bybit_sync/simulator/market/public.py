@@ -59,7 +59,7 @@ class PublicMarket:
                 turnover(bar.turnover),
             ]
 
-        return self._klines(params, tape, tape.window, row, now_ms)
+        return self._klines(params, tape, tape.window, row, now_ms, run=tape.run)
 
     def get_mark_price_kline(self, params: Params, now_ms: int) -> Answer:
         tape = self.tape(params, now_ms, "linear")
@@ -86,6 +86,7 @@ class PublicMarket:
         window: Callable[[int, int, int], Bar],
         row: Callable[[Bar], list[str]],
         now_ms: int,
+        run: Callable[[int, int, int], list[list[str]]] | None = None,
     ) -> Answer:
         interval = INTERVALS.get(text(params, "interval"))
         if interval is None:
@@ -98,6 +99,7 @@ class PublicMarket:
             end_ms=number(params, "end"),
             limit=limit_of(params, 200, 1000),
             now_ms=now_ms,
+            run=run,
         )
         instrument = tape.instrument
         return Answer({"symbol": instrument.symbol, "category": instrument.category, "list": found})

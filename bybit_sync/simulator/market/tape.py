@@ -58,6 +58,22 @@ class Tape:
         """A turnover in the other coin."""
         return _point(turnover * self._unit, self._places + self._lot_places)
 
+    def run(self, minutes: int, first: int, last: int) -> list[list[str]]:
+        """Past bars as klines spell them, without their times, oldest first; none where the path
+        has no such bars. What `window` tells, for many bars at once."""
+        bars = self.path.run(minutes, first, last)
+        if not bars:
+            return []
+        viewed = map(self.view, bars, range(first * minutes, (last + 1) * minutes, minutes))
+        opens, highs, lows, closes, volumes, turnovers, _ = zip(*viewed, strict=True)
+        columns = [
+            _points([price * self._unit for price in prices], self._places)
+            for prices in (opens, highs, lows, closes)
+        ]
+        columns.append(list(map(self.spell_volume, volumes)))
+        columns.append(list(map(self.spell_turnover, turnovers)))
+        return list(map(list, zip(*columns, strict=True)))
+
     def price(self, ticks: int) -> Decimal:
         """A price as a number."""
         return ticks * self.instrument.tick
@@ -263,6 +279,9 @@ class OptionTape(Tape):
     def spell_turnover(self, turnover: int) -> str:
         return _point(turnover // 2000, 4)
 
+    def run(self, minutes: int, first: int, last: int) -> list[list[str]]:
+        return []  # each bar is seen as of its day
+
     def _mark(self, ticks: int, day: int) -> int:
         assert self.instrument.terms is not None
         worth = value(self.instrument.terms, ticks / 10**self.path.climate.places, day)
@@ -297,6 +316,13 @@ def _point(value: int, places: int) -> str:
     if len(text) <= places:
         text = text.zfill(places + 1)
     return f"{text[:-places]}.{text[-places:]}"
+
+
+def _points(values: list[int], places: int) -> list[str]:
+    """`_point` of many."""
+    if not places or min(values) < 10**places:
+        return [_point(value, places) for value in values]
+    return [f"{text[:-places]}.{text[-places:]}" for text in map(str, values)]
 
 
 def point(value: int, places: int) -> str:

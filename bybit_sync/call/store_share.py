@@ -1,0 +1,119 @@
+"""What one process may use of a shared limit while nobody can tell what the others use."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from bybit_sync.forking import renew_after_fork
+
+_PATIENCE = 2.0
+UNKNOWN_MEMBERS = 10
+"""How many processes are taken to share a limit by one that has never heard of the others."""
+
+
+class Share:
+    """One window's last turns in this process, and the part of the window that is its own.
+
+    Turns that the store grants are noted, so that the part is not given on top of them when the
+    store goes away. The lock guards all; moments are this process's monotonic clock's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        renew_after_fork(self, "_lock")
+        self._turns: deque[tuple[float, int, str]] = deque()
+        self._line: dict[str, tuple[int, float]] = {}  # ticket: units, until when it is waited for
+        self._members = 0
+        self._members_until = 0.0
+        self._epoch = ""
+        self._careful_until = 0.0
+        self._seconds = 0.0
+
+    def hear(self, members: int, epoch: str, now: float, seconds: float) -> None:
+        """What the store says beside its answer; another epoch is a store that has lost its counts.
+
+        Then what others did in the last window is unknown, and the members have yet to come back.
+        """
+        with self._lock:
+            self._seconds = seconds
+            if members >= self._members or now >= self._members_until:
+                self._members = members
+                self._members_until = now + 10.0
+            if epoch != self._epoch:
+                if self._epoch:
+                    self._careful_until = now + seconds
+                self._epoch = epoch
+
+    def be_careful(self, now: float) -> None:
+        """Keep to the share for one window, whatever the store grants: it may have lost turns."""
+        with self._lock:
+            self._careful_until = now + self._seconds
+
+    def is_careful(self, now: float) -> bool:
+        """The store's counts are not to be relied on yet."""
+        return now < self._careful_until
+
+    def note(self, ticket: str, units: int, now: float, seconds: float) -> None:
+        """The store has granted a turn."""
+        with self._lock:
+            self._clear(now, seconds)
+            self._book(ticket, units, now)
+
+    def take(self, ticket: str, units: int, calls: int, seconds: float, now: float) -> float:
+        """Take a turn of this process's part; returns 0, or the seconds until one may be free."""
+        members = self._members or UNKNOWN_MEMBERS
+        part = max(1, calls // members)
+        if calls < members:  # less than one call a window is one call a longer window
+            seconds *= members / calls
+        units = min(units, part)
+        with self._lock:
+            self._seconds = seconds
+            self._clear(now, seconds)
+            before, missing = self._missing(ticket, units, part)
+            if missing > 0:
+                wait = self._free_in(missing, part, seconds, now)
+                self._line[ticket] = units, now + wait + _PATIENCE
+                return wait
+            self._line.pop(ticket, None)
+            self._book(ticket, units, now)
+            return 0.0
+
+    def forget(self, ticket: str) -> None:
+        """A turn is not used."""
+        with self._lock:
+            self._line.pop(ticket, None)
+            self._turns = deque(turn for turn in self._turns if turn[2] != ticket)
+
+    # --- under the lock -------------------------------------------------------------------
+
+    def _clear(self, now: float, seconds: float) -> None:
+        while self._turns and self._turns[0][0] + seconds <= now:
+            self._turns.popleft()
+        dead = [ticket for ticket, (_, until) in self._line.items() if until <= now]
+        for ticket in dead:
+            del self._line[ticket]
+
+    def _book(self, ticket: str, units: int, now: float) -> None:
+        if any(turn[2] == ticket for turn in self._turns):  # dated anew
+            self._turns = deque(turn for turn in self._turns if turn[2] != ticket)
+        self._turns.append((now, units, ticket))
+
+    def _missing(self, ticket: str, units: int, part: int) -> tuple[int, int]:
+        before = 0
+        for other, (its_units, _) in self._line.items():
+            if other == ticket:
+                break
+            before += its_units
+        used = sum(turn[1] for turn in self._turns if turn[2] != ticket)
+        return before, used + before + units - part
+
+    def _free_in(self, missing: int, part: int, seconds: float, now: float) -> float:
+        rounds, missing = divmod(missing - 1, part)
+        moment = now
+        for at, units, _ in self._turns:
+            moment = at + seconds
+            missing -= units
+            if missing < 0:
+                break
+        return max(0.001, moment - now + rounds * seconds)

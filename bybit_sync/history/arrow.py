@@ -1,0 +1,135 @@
+"""Rows as Arrow tables, and what is read back from Parquet files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bybit_sync.exceptions import BadAnswerError, ConfigError
+
+from .fetch import Row
+from .series import Column, ColumnType, Series
+
+META = b"bybit_sync"
+"""The key of a file's metadata under which it says what it holds."""
+
+_EXACT = (38, 18)  # digits, and digits after the point: Bybit's longest have 18
+
+
+def the_package() -> tuple[Any, Any]:
+    """pyarrow and pyarrow.parquet.
+
+    Raises:
+        ImportError: pyarrow is not installed; the message names the command.
+    """
+    try:
+        import pyarrow  # here: an extra, and slow to import
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ImportError(
+            'a Parquet file needs pyarrow: pip install "bybit-sync[history]"'
+        ) from error
+    return pyarrow, pyarrow.parquet
+
+
+def schema_of(series: Series, decimals: str) -> Any:
+    """The columns of a file; `decimals` is ``float`` or ``exact``."""
+    arrow, _ = the_package()
+    types: dict[ColumnType, Any] = {
+        "time": arrow.timestamp("ms", tz="UTC"),
+        "decimal": arrow.float64() if decimals == "float" else arrow.decimal128(*_EXACT),
+        "integer": arrow.int64(),
+        "boolean": arrow.bool_(),
+        "text": arrow.string(),
+    }
+    return arrow.schema([(column.name, types[column.type]) for column in series.columns])
+
+
+def arrow_table(series: Series, schema: Any, rows: Sequence[Row]) -> Any:
+    """Rows as a table.
+
+    Raises:
+        BadAnswerError: a value is not what its column holds.
+    """
+    arrow, _ = the_package()
+    if not rows:
+        return schema.empty_table()
+    columns = [
+        _column(arrow, series, column, field.type, values)
+        for column, field, values in zip(
+            series.columns, schema, zip(*rows, strict=True), strict=True
+        )
+    ]
+    return arrow.Table.from_arrays(columns, schema=schema)
+
+
+def _column(arrow: Any, series: Series, column: Column, kind: Any, values: Sequence[Any]) -> Any:
+    try:
+        return _CONVERTERS[column.type](arrow, kind, values)
+    except (ValueError, TypeError, OverflowError) as error:  # Arrow's own errors are ValueErrors
+        raise BadAnswerError(
+            f"{series.endpoint}: {column.name} holds something else than its documentation says: "
+            f"{error}"[:300],
+            effect_unknown=False,
+        ) from error
+
+
+def _texts(arrow: Any, kind: Any, values: Sequence[Any]) -> Any:
+    return arrow.array([_text(value) for value in values], kind)
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value)
+
+
+def _cast(arrow: Any, kind: Any, values: Sequence[Any]) -> Any:
+    return _from_texts(arrow, values).cast(kind)
+
+
+def _times(arrow: Any, kind: Any, values: Sequence[Any]) -> Any:
+    return _from_texts(arrow, values).cast(arrow.int64()).cast(kind)
+
+
+def _from_texts(arrow: Any, values: Sequence[Any]) -> Any:
+    """Numbers as texts, which Arrow reads faster than Python does; "" is none."""
+    if "" in values:
+        values = [None if value == "" else value for value in values]
+    try:
+        return arrow.array(values, arrow.string())
+    except arrow.ArrowTypeError:  # numbers of JSON
+        return arrow.array([None if v is None else str(v) for v in values], arrow.string())
+
+
+def _as_they_are(arrow: Any, kind: Any, values: Sequence[Any]) -> Any:
+    return arrow.array(values, kind)
+
+
+_CONVERTERS: dict[ColumnType, Callable[[Any, Any, Sequence[Any]], Any]] = {
+    "time": _times,
+    "decimal": _cast,
+    "integer": _cast,
+    "boolean": _as_they_are,
+    "text": _texts,
+}
+
+
+def read_metadata(path: Path) -> Any:
+    """What a finished file says that it holds; None where there is no file.
+
+    Raises:
+        ConfigError: it is no Parquet file of ours.
+    """
+    arrow, parquet = the_package()
+    if not path.exists():
+        return None
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+    except arrow.ArrowInvalid as error:
+        raise ConfigError(f"{path}: is no Parquet file: {error}"[:300]) from error
+    if META not in metadata:
+        raise ConfigError(f"{path}: was not written by bybit_sync; choose another name")
+    return json.loads(metadata[META])

@@ -1,0 +1,79 @@
+"""Fetches one task: the only part of a download that talks to the exchange."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import islice
+from operator import itemgetter, lt
+from typing import TYPE_CHECKING, Any
+
+from bybit_sync.api._paging import PAGING
+from bybit_sync.exceptions import BadAnswerError
+
+from .plan import Task
+
+if TYPE_CHECKING:
+    from bybit_sync.client import BybitClient
+
+log = logging.getLogger("bybit_sync.history")
+
+Row = Sequence[Any]
+"""The values of a row in the order of the series' columns, as Bybit sent them."""
+
+_told: set[tuple[str, str]] = set()
+
+
+def fetch(client: BybitClient, task: Task) -> list[Row]:
+    """The task's rows, oldest first. It keeps no state: it may run again, or in another process.
+
+    Raises:
+        BybitError: they could not be had.
+    """
+    series = task.series
+    paging = PAGING[series.endpoint]
+    group, name = series.endpoint.split(".")
+    window = {paging.start_param: task.start_ms, paging.end_param: task.end_ms - 1}
+    pages = client.pages(getattr(getattr(client, group), name), **task.params, **window)
+    rows = [row for page in pages.pages() for row in page]
+    rows.reverse()
+    if rows and isinstance(rows[0], dict):
+        _tell_new_fields(series.endpoint, series.names, rows[-1])
+        rows = [list(map(row.get, series.names)) for row in rows]
+    return _in_order(task, rows)
+
+
+def _in_order(task: Task, rows: list[Row]) -> list[Row]:
+    """The rows by time. On a grid each time is there once, and none is outside of the window."""
+    place = task.series.time_place
+    try:
+        times = list(map(int, map(itemgetter(place), rows)))
+    except (TypeError, ValueError, IndexError) as error:
+        raise BadAnswerError(
+            f"{task.series.endpoint}: a row of the answer has no {task.series.time}: {error}",
+            effect_unknown=False,
+        ) from error
+    if task.is_on_grid:
+        if _rises(times) and (not times or _is_inside(task, times[0], times[-1])):
+            return rows  # as it nearly always is
+        by_time = {at: row for at, row in zip(times, rows, strict=True) if _is_inside(task, at, at)}
+        return [by_time[at] for at in sorted(by_time)]
+    if _rises(times):
+        return rows
+    return [row for _, row in sorted(zip(times, rows, strict=True), key=itemgetter(0))]
+
+
+def _rises(times: list[int]) -> bool:
+    return all(map(lt, times, islice(times, 1, None)))
+
+
+def _is_inside(task: Task, first_ms: int, last_ms: int) -> bool:
+    return task.start_ms <= first_ms and last_ms < task.end_ms
+
+
+def _tell_new_fields(endpoint: str, names: Sequence[str], row: dict[str, Any]) -> None:
+    """A field that Bybit has added since is not kept: say so, once."""
+    for name in row.keys() - set(names):
+        if (endpoint, name) not in _told:
+            _told.add((endpoint, name))
+            log.warning("%s: the field %s is new, and is not kept in the history", endpoint, name)

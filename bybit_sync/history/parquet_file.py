@@ -1,0 +1,226 @@
+"""Rows as Parquet, in parts that are joined when all are there.
+
+A part is written beside its name and then renamed, so that what stands in the folder is whole;
+its name tells the time that it covers. What a kill leaves is a chain of parts without a gap, and
+perhaps a file that nobody has named yet. The finished file tells in its metadata what it holds:
+a later download with a later end goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from bybit_sync.clock import Clock
+
+from .arrow import META, arrow_table, read_metadata, schema_of, the_package
+from .fetch import Row
+from .saved import Saved
+from .series import Series
+from .sink import (
+    Description,
+    Packed,
+    is_about,
+    lock,
+    read_state,
+    sync_folder,
+    told_as_config_error,
+    write_safely,
+)
+
+_PATIENCE = 5.0  # seconds between two parts
+_PART_ROWS = 50_000
+
+
+class _Part(NamedTuple):
+    """A file that covers a stretch of time."""
+
+    path: Path
+    start_ms: int
+    until_ms: int
+
+
+class ParquetFile:
+    """A Parquet file that goes on where it stopped."""
+
+    outlives = True
+
+    def __init__(self, path: Path, series: Series, description: Description, clock: Clock) -> None:
+        """Find what is there already.
+
+        Raises:
+            ImportError: pyarrow is not installed; the message names the command.
+            ConfigError: the file or its parts hold something else, or cannot be written.
+        """
+        the_package()
+        self._path = path
+        self._folder = path.with_name(path.name + ".parts")
+        self._series = series
+        self._description = description
+        self._schema = schema_of(series, description.decimals)
+        self._clock = clock
+        self._saved_at = clock.monotonic()
+        self._waiting: list[Any] = []  # tables of windows that are in no part yet
+        self._taken: tuple[int, int, int | None] = (0, 0, None)  # waiting windows, rows, until
+        self._guard: IO[bytes] | None = None
+        with told_as_config_error(path):
+            self._begin()
+
+    @property
+    def until_ms(self) -> int | None:
+        """Everything before it has been taken."""
+        return self._taken[2]
+
+    @property
+    def rows(self) -> int:
+        """How many rows have been taken, those of earlier downloads included."""
+        return self._taken[1]
+
+    def pack(self, rows: Sequence[Row]) -> Packed:
+        """The rows as a table."""
+        return Packed(len(rows), arrow_table(self._series, self._schema, rows))
+
+    def add(self, packed: Packed, until_ms: int) -> None:
+        """Take the next window; now and then a part is written."""
+        count, total, _ = self._taken
+        self._waiting[count:] = [packed.data]
+        # One assignment: an interrupt finds the window whole, or not there.
+        self._taken = (count + 1, total + packed.rows, until_ms)
+        waiting = total + packed.rows - self._part_rows
+        if waiting >= _PART_ROWS or self._clock.monotonic() - self._saved_at >= _PATIENCE:
+            self._write_part()
+
+    def keep(self) -> None:
+        """Write what is in no part yet."""
+        self._write_part()
+
+    def finish(self) -> Saved:
+        """Join the parts; the file is there at once, or not yet."""
+        self._write_part()
+        if self._parts or not self._path.exists():
+            self._join()
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return Saved(self._path, self.rows, self._description.start_ms, self.until_ms)
+
+    def close(self) -> None:
+        """Let go of the parts; twice is fine."""
+        if self._guard is not None:
+            self._guard.close()
+
+    # --- what is there --------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        finished = read_metadata(self._path)
+        if finished is None and self._path.exists():
+            raise is_about(self._path)
+        until, rows = None, 0
+        if finished is not None:
+            state = self._description.check(self._path, finished)
+            until, rows = state["until"], state["rows"]
+        self._lock_folder()
+        try:
+            self._parts = self._chain(self._description.start_ms if until is None else until)
+            rows += sum(_row_count(part.path) for part in self._parts)
+        except BaseException:
+            self.close()
+            raise
+        if self._parts:
+            until = self._parts[-1].until_ms
+        self._part_rows = rows
+        self._part_until = until
+        self._taken = (0, rows, until)
+
+    def _lock_folder(self) -> None:
+        self._folder.mkdir(exist_ok=True)
+        about = self._folder / "download.json"
+        state = read_state(about)
+        if state is None:
+            write_safely(about, json.dumps(self._description.state()))
+        else:
+            self._description.check(about, state)
+        self._guard = about.open("rb")
+        try:
+            lock(self._guard, self._path)
+        except BaseException:
+            self._guard.close()
+            raise
+
+    def _chain(self, start_ms: int) -> list[_Part]:
+        """The parts that follow one another from a moment on; others are of no use any more."""
+        found = []
+        for path in sorted(self._folder.iterdir()):
+            part = _part(path)
+            if part is not None and part.start_ms == start_ms:
+                found.append(part)
+                start_ms = part.until_ms
+            elif part is not None or path.suffix == ".tmp":
+                path.unlink()
+        return found
+
+    # --- writing --------------------------------------------------------------------------
+
+    def _write_part(self) -> None:
+        count, rows, until = self._taken
+        if not count or until is None:
+            return
+        start = self._description.start_ms if self._part_until is None else self._part_until
+        path = self._folder / f"{start:013d}-{until:013d}.parquet"
+        arrow, parquet = the_package()
+        table = arrow.concat_tables(self._waiting[:count])
+        beside = path.with_suffix(".tmp")
+        with beside.open("wb") as file:
+            # Read once and soon: neither small nor clever.
+            parquet.write_table(table, file, use_dictionary=False, compression="none")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        sync_folder(self._folder)
+        if not self._parts or self._parts[-1].path != path:  # else an interrupt came in between
+            self._parts.append(_Part(path, start, until))
+        self._part_rows, self._part_until = rows, until
+        self._taken = (0, rows, until)
+        self._waiting = []
+        self._saved_at = self._clock.monotonic()
+
+    def _join(self) -> None:
+        """One file of all rows, a row group at a time: memory holds no more than one."""
+        _, parquet = the_package()
+        facts = self._description.state(until=self.until_ms, rows=self.rows)
+        schema = self._schema.with_metadata({META: json.dumps(facts)})
+        beside = self._path.with_name(self._path.name + ".tmp")
+        with beside.open("wb") as file:
+            texts = [column.name for column in self._series.columns if column.type == "text"]
+            with parquet.ParquetWriter(file, schema, use_dictionary=texts or False) as writer:
+                for group in self._groups():
+                    writer.write_table(group.cast(schema))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._path)
+        sync_folder(self._path.parent)
+
+    def _groups(self) -> Iterator[Any]:
+        _, parquet = the_package()
+        paths = [self._path] if self._path.exists() else []
+        for path in [*paths, *(part.path for part in self._parts)]:
+            with parquet.ParquetFile(path) as file:
+                for number in range(file.num_row_groups):
+                    yield file.read_row_group(number)
+
+
+def _part(path: Path) -> _Part | None:
+    start, _, until = path.stem.partition("-")
+    if path.suffix != ".parquet" or not (start.isdecimal() and until.isdecimal()):
+        return None
+    return _Part(path, int(start), int(until))
+
+
+def _row_count(path: Path) -> int:
+    _, parquet = the_package()
+    with parquet.ParquetFile(path) as file:
+        count: int = file.metadata.num_rows
+    return count

@@ -1,0 +1,69 @@
+"""What docs/runner.md shows, and the examples beside it, run as they stand."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bybit_sync import StrategyRunner
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "runner.md").read_text("utf-8")
+
+
+def run_script(name: str, *arguments: str) -> str:
+    """What the script prints; it must end well, and say nothing on stderr that is an error."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / name), *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def test_the_example_of_a_runner_trades_and_reports() -> None:
+    told = run_script("runner.py", "3")
+
+    assert "ended after" in told
+    for name in ("watch_spread(BTCUSDT)", "quoter-BTC", "wallet"):
+        (row,) = [line for line in told.splitlines() if line.startswith(name)]
+        _, runs, errors = re.findall(r"(stopped)\s+(\d+)\s+(\d+)", row)[0]
+        assert int(runs) >= 1
+        assert int(errors) == 0
+
+
+def test_the_example_of_processes_works_in_several() -> None:
+    told = run_script("processes.py")
+
+    assert re.findall(r"^(\w+): 0\.\d+% a minute", told, re.MULTILINE) == [
+        "BTCUSDT",
+        "ETHUSDT",
+        "XRPUSDT",
+    ]
+
+
+def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+    exec(compile(block, "runner.md", "exec"), {})  # noqa: S102
+
+    assert "0 errors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("call", "skipped"), [(StrategyRunner, {"client", "clock"}), (StrategyRunner.add, {"strategy"})]
+)
+def test_the_page_lists_every_argument(call: object, skipped: set[str]) -> None:
+    arguments = set(inspect.signature(call).parameters) - {"self", *skipped}  # type: ignore[arg-type]
+
+    assert {name for name in arguments if f"`{name}`" not in PAGE} == set()
