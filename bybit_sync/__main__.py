@@ -10,10 +10,10 @@ def main() -> int:
     try:
         from bybit_sync.cli import run
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
+        if error.name != "click":
             raise
         sys.stderr.write(
-            f"The commands need the package {error.name}: pip install 'bybit-sync[cli]'\n"
+            'The commands need the package click: pip install "bybit-sync[cli]"\n'
         )
         return 2
     return run(sys.argv[1:])

@@ -105,6 +105,7 @@ class BybitClient(Groups):
             proxy=self.config.client.proxy,
             max_answer_bytes=self.config.client.max_answer_bytes,
         )
+        self._net.prepare(self.base_url)
         signer = _signer(credentials) if credentials is not None else None
         self._store = StoreUse(self.config.rate_limit.store)
         self.pipeline = Pipeline(

@@ -9,7 +9,7 @@ from .window import LATE, Turn, Window
 
 _NO_TRIP = float("inf")
 _TRIP_AGE = 60.0  # seconds; the quickest round trip counts for one to two of these
-_SLIP = 0.03  # a departure later than this after its turn is told to whoever shares the window
+_SLIP = 0.01  # a departure later than this after its turn is told to whoever shares the window
 
 
 class Lane:

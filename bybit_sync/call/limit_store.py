@@ -17,6 +17,7 @@ from bybit_sync.clock import Clock, Deadline
 from .breaker import Breaker
 from .window import Turn, Window
 
+_LONGER = 1.02
 _SOONEST = 0.001  # seconds between two questions for one turn
 _AWAY_SECONDS = 1.0  # between two tries to reach a store that is away
 _log = logging.getLogger("bybit_sync.call")
@@ -200,7 +201,8 @@ class StoreWindow(Window):
 
     def _take(self, turn: Turn) -> Said:
         units = 1 if self._counts_calls else turn.cost
-        return self._store.take(self._key, turn.ticket, units, self._calls, self.span)
+        # From here the store's word comes a moment before the departure: a little longer.
+        return self._store.take(self._key, turn.ticket, units, self._calls, self.span * _LONGER)
 
     def _tell(self, operation: Callable[[], object]) -> None:
         """Do it, unless the store is away: then only now and then see whether it is back."""

@@ -87,21 +87,20 @@ def _text(value: Any) -> str | None:
 
 
 def _cast(arrow: Any, kind: Any, values: Sequence[Any]) -> Any:
-    return _from_texts(arrow, values).cast(kind)
+    return _numbers(arrow, kind, values)
 
 
 def _times(arrow: Any, kind: Any, values: Sequence[Any]) -> Any:
-    return _from_texts(arrow, values).cast(arrow.int64()).cast(kind)
+    return _numbers(arrow, arrow.int64(), values).cast(kind)
 
 
-def _from_texts(arrow: Any, values: Sequence[Any]) -> Any:
-    """Numbers as texts, which Arrow reads faster than Python does; "" is none."""
-    if "" in values:
-        values = [None if value == "" else value for value in values]
+def _numbers(arrow: Any, kind: Any, values: Sequence[Any]) -> Any:
+    """Numbers from texts, which Arrow reads faster than Python does; "" is none."""
     try:
-        return arrow.array(values, arrow.string())
-    except arrow.ArrowTypeError:  # numbers of JSON
-        return arrow.array([None if v is None else str(v) for v in values], arrow.string())
+        return arrow.array(values, arrow.string()).cast(kind)
+    except (arrow.ArrowTypeError, arrow.ArrowInvalid):  # numbers of JSON, or a ""
+        texts = [None if value in ("", None) else str(value) for value in values]
+        return arrow.array(texts, arrow.string()).cast(kind)
 
 
 def _as_they_are(arrow: Any, kind: Any, values: Sequence[Any]) -> Any:

@@ -168,6 +168,17 @@ class PooledAdapter(HTTPAdapter):
         required = "CERT_NONE" if verify is False else "CERT_REQUIRED"
         return {"ssl_context": self._contexts.get(verify, cert), "cert_reqs": required}
 
+    def load_trust(self) -> None:
+        """Build the TLS context now: that takes longer than a handshake.
+
+        Raises:
+            ConfigError: a file that it needs cannot be used.
+        """
+        try:
+            self._contexts.get()
+        except OSError as error:
+            raise ConfigError(f"tls: {error}") from error
+
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing is left to do: the base class would load the CA bundle for each connection."""
 

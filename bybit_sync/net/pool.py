@@ -88,7 +88,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
                     )
                 except (OSError, AnswerFaultError) as error:
                     if not self._is_dead_reuse(method, error, budget):
-                        self._note_silence(lease, conn, error, budget)
+                        self._note_silence(conn, error, budget)
                         raise budget.fault(error, self.host_name) from error
                 else:
                     why = unharmed if answer.keep_alive else unharmed or "answer"
@@ -113,13 +113,11 @@ class SlotPool(urllib3.HTTPConnectionPool):
             return False
         return not budget.written or method in _REPEATABLE
 
-    def _note_silence(
-        self, lease: Lease, conn: PooledConnection, error: BaseException, budget: Budget
-    ) -> None:
+    def _note_silence(self, conn: PooledConnection, error: BaseException, budget: Budget) -> None:
         """A NAT that has forgotten a kept connection has forgotten those that idled as long; or the
         host has moved, and the old one is gone."""
         if budget.reused and not budget.answered and isinstance(error, TimeoutError):
-            self._slots.condemn(lease.host, conn.idle_since)
+            self._slots.condemn(self.slot_host, conn.idle_since)
             conn.doubt_name()
 
     # --- connections ----------------------------------------------------------------------
@@ -174,10 +172,10 @@ class SlotPool(urllib3.HTTPConnectionPool):
             conn.note_opened()
         except BaseException as error:
             conn.close()
-            self._dialer.pace.note_failure(self.host_name)
             if conn.has_connected:
                 self._slots.count_stillborn(lease.host, seconds=self.now() - started)
             if isinstance(error, OSError | Urllib3Error | http.client.HTTPException | ValueError):
+                self._dialer.pace.note_failure(self.host_name)
                 raise budget.fault(_root(error), self.host_name) from error
             raise
         conn.lend(budget)
@@ -308,6 +306,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
             can_be_sent_again = isinstance(body, bytes | None) and isinstance(root, OSError)
             if can_be_sent_again and self._is_dead_reuse(method, root, budget):
                 return None
+            self._note_silence(conn, root, budget)
             budget.phase = "read"
             raise budget.fault(root, self.host_name) from error
         budget.phase, budget.answered = "read", True

@@ -154,6 +154,16 @@ class PooledSession:
         self._proxy, self._verify, self._cert = proxy, verify, cert
         self._pools = {base: pool}
 
+    def prepare(self, base: str) -> None:
+        """Do now what the first call to a host would spend its time on, as far as no network is
+        needed for it.
+
+        Raises:
+            ConfigError: a file of ``[tls]`` cannot be used.
+        """
+        if base.startswith("https:"):
+            self.adapter.load_trust()
+
     def warm_up(self, base: str, n: int) -> int:
         """Have `n` connections to a host open, at most the caps; returns how many are."""
         return self.adapter.warm_up_pool(self._pool(base), n)

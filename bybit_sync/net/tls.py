@@ -1,10 +1,15 @@
-"""TLS contexts, each built once: loading the CA bundle costs more than ten handshakes."""
+"""TLS contexts, each built once: loading the CA bundle costs more than ten handshakes.
+
+Clients with the same trust share a context, as long as one of them lives: a program that makes a
+client for every account loads the bundle once.
+"""
 
 from __future__ import annotations
 
 import os
 import ssl
 import threading
+import weakref
 
 import certifi
 
@@ -16,6 +21,10 @@ Verify = bool | str | None
 Cert = str | tuple[str, str] | None
 
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+
+
+_SHARED: weakref.WeakValueDictionary[object, ssl.SSLContext] = weakref.WeakValueDictionary()
+"""The contexts of this process, by what they were made of."""
 
 
 class TlsContexts:
@@ -43,6 +52,15 @@ class TlsContexts:
             return self._contexts[key]
 
     def _build(self, verify: Verify, cert: Cert) -> ssl.SSLContext:
+        location = verify if isinstance(verify, str) else self._config.ca_file
+        files = (location or certifi.where(), *_files(cert or _configured_cert(self._config)))
+        key = (self._config.minimum_version, verify is False, *(_stamp(path) for path in files))
+        shared = _SHARED.get(key)
+        if shared is None:  # two threads may both build one; either is right
+            shared = _SHARED[key] = self._build_own(verify, cert)
+        return shared
+
+    def _build_own(self, verify: Verify, cert: Cert) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.sslsocket_class = TimedSSLSocket
         context.minimum_version = _VERSIONS[self._config.minimum_version]
@@ -76,10 +94,24 @@ def _configured_cert(config: TlsConfig) -> Cert:
     return (config.client_cert, config.client_key) if config.client_key else config.client_cert
 
 
-def _identify(context: ssl.SSLContext, cert: Cert) -> None:
+def _files(cert: Cert) -> tuple[str, ...]:
     if cert is None:
+        return ()
+    return (cert,) if isinstance(cert, str) else tuple(part for part in cert if part)
+
+
+def _stamp(path: str) -> tuple[str, int]:
+    """A file and its state: another one under the same name makes another context."""
+    try:
+        return path, os.stat(path).st_mtime_ns
+    except OSError:
+        return path, 0
+
+
+def _identify(context: ssl.SSLContext, cert: Cert) -> None:
+    files = _files(cert)
+    if not files:
         return
-    files = (cert,) if isinstance(cert, str) else tuple(part for part in cert if part)
     for path in files:
         if not os.path.exists(path):
             raise OSError(f"no TLS client certificate or key at {path}")

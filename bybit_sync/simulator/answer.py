@@ -11,6 +11,9 @@ from .refusal import bad_params
 
 Params = Mapping[str, Any]
 
+MAY_REPEAT = "#mayRepeat"
+"""Goes with an order whose orderLinkId may have been used before: a fault asks for that."""
+
 
 @dataclass(slots=True)
 class Answer:

@@ -193,6 +193,10 @@ class Faults:
         """Until cleared: order queries do not show orders that are younger than this."""
         self._add("hide_new_orders", seconds=seconds)
 
+    def forget_names(self) -> None:
+        """Until cleared: an orderLinkId that was used before is accepted, and makes a new order."""
+        self._add("forget_names")
+
     # --- new connections ---
 
     def stall_handshake(self, times: int | None = 1, *, skip: int = 0) -> None:

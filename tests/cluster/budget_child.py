@@ -9,6 +9,18 @@ import time
 from collections import Counter
 
 from bybit_sync import BybitClient, BybitError, Config, RateLimitConfig, TlsConfig
+from bybit_sync.call.hooks import Observer
+from bybit_sync.call.records import Endpoint
+
+
+class Departures(Observer):
+    """Notes when calls are let go, on the clock that all processes of a machine share."""
+
+    def __init__(self) -> None:
+        self.moments: list[float] = []
+
+    def on_attempt(self, endpoint: Endpoint) -> None:
+        self.moments.append(time.monotonic())
 
 
 def call_all_the_time(client: BybitClient, end: float, threads: int) -> Counter[str]:
@@ -44,8 +56,10 @@ def main(url: str, ca_file: str, store: str, seconds: str, threads: str) -> None
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         sys.stdin.readline()
+        departures = Departures()
+        client.pipeline.hooks.add(departures)
         ends = call_all_the_time(client, time.monotonic() + float(seconds), int(threads))
-    sys.stdout.write(json.dumps(ends) + "\n")
+    sys.stdout.write(json.dumps({"ends": ends, "departures": departures.moments}) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -65,15 +66,36 @@ class Crowd:
             each.stdin.write("go\n")
             each.stdin.flush()
 
-    def end(self, within: float) -> tuple[list[Counter[str]], str]:
-        """How the calls of each process ended, and what they logged."""
+    def end(self, within: float) -> Told:
+        """What they have to tell."""
         told = [each.communicate(timeout=within) for each in self.members]
-        return [Counter(json.loads(out)) for out, _ in told], "".join(log for _, log in told)
+        results = [json.loads(out) for out, _ in told]
+        return Told(
+            ends=[Counter(each["ends"]) for each in results],
+            departures=sorted(moment for each in results for moment in each["departures"]),
+            log="".join(log for _, log in told),
+        )
 
 
-def arrivals(exchange: LocalExchange) -> list[float]:
-    """When calls arrived, by the exchange's clock, in order."""
-    return sorted(row["time"] / 1000 for row in exchange.requests if row["path"] == PATH)
+@dataclass
+class Told:
+    """What the processes of a crowd saw."""
+
+    ends: list[Counter[str]]
+    """How the calls of each process ended."""
+    departures: list[float]
+    """When calls were let go, in all processes together, on the machine's monotonic clock."""
+    log: str
+
+
+def refused(exchange: LocalExchange) -> int:
+    """How many calls the exchange found too many."""
+    return sum(row["ret_code"] == 10006 for row in exchange.requests)
+
+
+def used(moments: list[float]) -> float:
+    """The part of the limit that was used, by calls that come in bursts a window apart."""
+    return len(moments) / (CALLS * (moments[-1] - moments[0] + 1.0))
 
 
 def busiest(moments: list[float], seconds: float = 1.0) -> int:
@@ -90,55 +112,57 @@ def busiest(moments: list[float], seconds: float = 1.0) -> int:
 def test_four_processes_use_the_limit_up_and_do_not_pass_it(
     strict_exchange: LocalExchange, redis_server: RedisServer
 ) -> None:
-    seconds = 6.0
+    seconds = 8.0
     with ExitStack() as stack:
         crowd = Crowd(strict_exchange, redis_server, seconds, stack)
         crowd.begin()
-        ends, log = crowd.end(within=seconds + 30)
+        told = crowd.end(within=seconds + 30)
 
-    moments = arrivals(strict_exchange)
-    shares = [each["ok"] for each in ends]
-    figures = f"{len(moments)} calls, {busiest(moments)} in the busiest second, {shares}"
+    moments, shares = told.departures, [each["ok"] for each in told.ends]
+    figures = (
+        f"{len(moments)} calls, {busiest(moments)} in the busiest second, {used(moments):.1%} used, "
+        f"{refused(strict_exchange)} refused, by process {shares}"
+    )
     sys.stdout.write(figures + "\n")
-    assert [set(each) for each in ends] == [{"ok"}] * PROCESSES, ends
+    assert [set(each) for each in told.ends] == [{"ok"}] * PROCESSES, told.ends
     assert busiest(moments) <= CALLS, figures
-    used = len(moments) / (CALLS * (moments[-1] - moments[0]))
-    assert used >= 0.9, figures
+    assert used(moments) >= 0.9, figures
+    assert refused(strict_exchange) <= 0.01 * len(moments), figures
     assert min(shares) >= 0.6 * max(shares), figures
-    assert log == ""
+    assert told.log == ""
 
 
 @pytest.mark.stress
-def test_a_redis_that_is_killed_and_started_again_costs_a_second_or_two_and_no_refusal(
+def test_a_redis_that_is_killed_and_started_again_costs_a_second_or_two(
     strict_exchange: LocalExchange, redis_server: RedisServer
 ) -> None:
-    seconds = 14.0
+    seconds = 21.0
     with ExitStack() as stack:
         crowd = Crowd(strict_exchange, redis_server, seconds, stack)
         crowd.begin()
-        began = time.time()
-        time.sleep(4.0)
-        redis_server.kill()
+        began = time.monotonic()
         time.sleep(3.0)
+        redis_server.kill()
+        time.sleep(6.0)
         redis_server.start()
-        back = time.time()
-        ends, log = crowd.end(within=seconds + 30)
+        back = time.monotonic()
+        told = crowd.end(within=seconds + 30)
 
-    moments = arrivals(strict_exchange)
+    moments = told.departures
     last = [each for each in moments if each > back + 5.0]
-    used = len(last) / (CALLS * (last[-1] - last[0]))
-    away = [each for each in moments if began + 4.5 < each < back]
+    away = [each for each in moments if began + 4.2 < each < back]
     figures = (
-        f"{len(moments)} calls, {busiest(moments)} in the busiest second, {used:.0%} used 5 s "
-        f"after the return, {len(away) / (away[-1] - away[0]):.0f} a second meanwhile, {ends}"
+        f"{len(moments)} calls, {busiest(moments)} in the busiest second; without Redis "
+        f"{busiest(away)}, {used(away):.0%} used; from 5 s after its return {busiest(last)}, "
+        f"{used(last):.0%} used; {refused(strict_exchange)} refused"
     )
     sys.stdout.write(figures + "\n")
-    share = CALLS // PROCESSES
     # The promise: in the window in which Redis goes, a process may use its share beside what the
     # others have used of theirs; see docs/scale.md.
-    assert busiest(moments) <= CALLS + share, figures
+    assert busiest(moments) <= CALLS + CALLS // PROCESSES, figures
     assert busiest(away) <= CALLS, figures
     assert busiest(last) <= CALLS, figures
-    assert used >= 0.9, figures
-    assert log.count("is away") == PROCESSES
-    assert log.count("is back") == PROCESSES
+    assert used(away) >= 0.8, figures
+    assert used(last) >= 0.9, figures
+    assert told.log.count("is away") == PROCESSES
+    assert told.log.count("is back") == PROCESSES

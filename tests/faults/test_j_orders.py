@@ -669,9 +669,12 @@ THREADS, EACH = 16, 15
 
 
 @pytest.mark.row(104)
+@pytest.mark.parametrize("forgets", [False, True], ids=["names kept", "names forgotten"])
 def test_in_chaos_nothing_is_doubled_and_every_order_is_what_its_caller_was_told(
-    exchange: LocalExchange,
+    forgets: bool, exchange: LocalExchange
 ) -> None:
+    if forgets:
+        exchange.faults.forget_names()
     seed = random.randrange(10**6)
     dice = random.Random(seed)
     print(f"seed {seed}")  # noqa: T201  # whoever meets a failure has to repeat it
@@ -701,8 +704,7 @@ def test_in_chaos_nothing_is_doubled_and_every_order_is_what_its_caller_was_told
             try:
                 fate: Any = client.orders.place(**wanted, resend=True)
             except OrderUnknownError as error:
-                exchange.faults.clear()
-                fate = error.resolve()
+                fate = error.resolve(20)
             except (OrderNotPlacedError, ApiError) as error:
                 fate = error
             told.append(fate)

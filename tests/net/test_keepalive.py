@@ -15,7 +15,7 @@ from bybit_sync.net.sockets import readable
 from . import servers
 from .conftest import MakeSession, Serve
 from .servers import Peer
-from .tools import Crew, eventually, failure, send
+from .tools import TOTAL, Crew, eventually, failure, send
 
 TLS_AND_PLAIN = pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
 
@@ -397,6 +397,33 @@ def test_one_connection_found_dead_condemns_those_that_idled_as_long(
 
 
 @pytest.mark.row(48)
+@pytest.mark.parametrize("way", ["client", "stream"])
+def test_one_connection_found_silent_condemns_those_that_idled_as_long(
+    way: str, make_session: MakeSession, serve: Serve
+) -> None:
+    session, asleep = make_session(total_timeout=TOTAL), threading.Event()
+
+    def falling_asleep(peer: servers.Peer) -> None:
+        while peer.read_request() is not None:
+            if asleep.is_set() and peer.index < 5:
+                peer.hang()
+            peer.answer()
+
+    server = serve(falling_asleep)
+    in_parallel(session, server, 5)
+    asleep.set()
+
+    if way == "client":
+        failure(session, server.url)
+    else:
+        with pytest.raises(requests.Timeout):
+            session.session.get(server.url, stream=True)
+    for _ in range(6):
+        send(session, server.url)
+
+    eventually(lambda: session.adapter.stats().closed == {"error": 1, "condemned": 4})
+
+
 @pytest.mark.parametrize(
     "headers",
     ["Connection: close\r\n", "X-A: b\r\nCONNECTION: Close\r\n"],

@@ -235,11 +235,17 @@ class Programs:
 
 @pytest.mark.stress
 @pytest.mark.timeout(300)
-def test_of_ten_thousand_orders_none_is_doubled_and_none_is_lost_track_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forgets", [False, True], ids=["names kept", "names forgotten"])
+def test_of_ten_thousand_orders_none_is_doubled_and_none_is_lost_track_of(
+    forgets: bool, tmp_path: Path
+) -> None:
+    # Where the exchange forgets names, an order that is sent twice is there twice.
     seed = int(os.environ.get("STRESS_SEED", random.randrange(10**6)))
     print(f"STRESS_SEED={seed}")  # noqa: T201  # whoever meets a failure has to repeat it
     told, began = Told(), time.monotonic()
     with LocalExchange(limits=False, ip_limit=None, seed=seed) as exchange:
+        if forgets:
+            exchange.faults.forget_names()
         programs = Programs(exchange, tmp_path / "orders.sqlite", seed)
         clients = [trade(exchange, exchange.add_account()) for _ in range(ACCOUNTS)]
         with ThreadPoolExecutor(THREADS + 1) as crew:

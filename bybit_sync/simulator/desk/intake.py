@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from ..answer import Params, decimal, flag, number, text
+from ..answer import MAY_REPEAT, Params, decimal, flag, number, text
 from ..market.instruments import Instrument
 from ..market.tape import Tape
 from ..refusal import bad_params, unknown_symbol
@@ -47,7 +47,7 @@ class Intake:
         tape = self.tape(params)
         it = tape.instrument
         order = self._shape(account, params, tape)
-        self._check_link(account, it, order)
+        self._check_link(account, it, order, may_repeat=flag(params, MAY_REPEAT))
         if len(account.live_orders(it.key)) >= MOST_OPEN:
             raise refusals.too_many(it.is_spot)
         if not it.is_spot:
@@ -118,7 +118,9 @@ class Intake:
             slippageTolerance=text(params, "slippageTolerance"),
         )
 
-    def _check_link(self, account: Account, it: Instrument, order: Order) -> None:
+    def _check_link(
+        self, account: Account, it: Instrument, order: Order, *, may_repeat: bool
+    ) -> None:
         link = order.orderLinkId
         if not link:
             if it.category == "option":
@@ -126,7 +128,7 @@ class Intake:
             return
         if not _LINK.fullmatch(link):
             raise bad_params("params error: orderLinkId invalid")
-        if link in account.links:
+        if link in account.links and not may_repeat:
             raise refusals.duplicate(it.is_spot)
 
     def _check_slot(self, account: Account, it: Instrument, order: Order) -> None:

@@ -46,6 +46,7 @@ STANDING: Mapping[str, Mapping[str, Any]] = {
     "wrong_clock": {"offset_ms": REQUIRED},
     "close_idle": {"after": REQUIRED},
     "hide_new_orders": {"seconds": REQUIRED},
+    "forget_names": {},
 }
 """Faults that hold until they are cleared."""
 

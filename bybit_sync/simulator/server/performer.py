@@ -17,7 +17,7 @@ from .limits import Allowance
 from .samples import documented
 from .table import Endpoint, Parameter, samples
 from .venue import Venue
-from .visibility import hide_new_orders
+from .visibility import forget_names, hide_new_orders
 
 
 def units(endpoint: Endpoint, category: str, params: Mapping[str, Any]) -> int:
@@ -59,7 +59,8 @@ class Performer:
         uid = None if key is None else key.uid
         orders = batch.orders_of(endpoint)
         if orders is None:
-            answer = self._venue.handle(endpoint.key, uid, wanted, changes=endpoint.mutates)
+            order = forget_names(self._faults, endpoint, wanted)
+            answer = self._venue.handle(endpoint.key, uid, order, changes=endpoint.mutates)
             result, ext_info, ret_msg = answer.result, answer.ext_info, answer.ret_msg
             hide_new_orders(self._faults, endpoint, result)
         else:
@@ -77,7 +78,8 @@ class Performer:
         granted: int | None,
     ) -> tuple[Any, Any]:
         def trade(items: list[dict[str, Any]]) -> batch.Fates:
-            order = {**params, orders.name: items}
+            marked = [forget_names(self._faults, endpoint, item) for item in items]
+            order = {**params, orders.name: marked}
             answer = self._venue.handle(endpoint.key, uid, order, changes=endpoint.mutates)
             return answer.result["list"], answer.ext_info["list"]
 
