@@ -28,6 +28,8 @@ setup(
         "bybit_sync.call": ["data/*"],
         "bybit_sync.api": ["README.md"],
         "bybit_sync.dashboards": ["*"],
+        "bybit_sync.metrics": ["data/*"],
+        "bybit_sync.frames": ["data/*.toml"],
         "bybit_sync.simulator": ["data/*"],
         "bybit_sync._codegen": ["spec/*.toml", "spec/answers/*.toml"],
     },

@@ -130,6 +130,7 @@ class BybitClient(Groups):
             self.pipeline.hooks.snapshot,
             self.config.metrics,
             registry,
+            self.pipeline.limiter.address.breaker,
         )
         self._orders = _Once(partial(_orders, self.pipeline, self.config))
         # Ends what was started, whether by close(), by the collector or at exit; nothing in

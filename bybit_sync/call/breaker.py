@@ -32,6 +32,12 @@ class Breaker:
         """True while not every call may go."""
         return self._until is not None
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until a call may try whether the ban is over; 0 where none is held back."""
+        until = self._until
+        return 0.0 if until is None else max(0.0, until - self._clock.monotonic())
+
     def admit(self) -> bool:
         """Pass, or say until when not; True if the caller is the one who tries.
 

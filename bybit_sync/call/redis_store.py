@@ -214,4 +214,4 @@ class RedisStore:
 
 
 def _read_script() -> str:
-    return resources.files("bybit_sync.call").joinpath("data", "limits.lua").read_text("utf-8")
+    return (resources.files("bybit_sync.call") / "data" / "limits.lua").read_text("utf-8")

@@ -70,7 +70,7 @@ class Share:
         with self._lock:
             self._seconds = seconds
             self._clear(now, seconds)
-            before, missing = self._missing(ticket, units, part)
+            missing = self._missing(ticket, units, part)
             if missing > 0:
                 wait = self._free_in(missing, part, seconds, now)
                 self._line[ticket] = units, now + wait + _PATIENCE
@@ -99,14 +99,15 @@ class Share:
             self._turns = deque(turn for turn in self._turns if turn[2] != ticket)
         self._turns.append((now, units, ticket))
 
-    def _missing(self, ticket: str, units: int, part: int) -> tuple[int, int]:
+    def _missing(self, ticket: str, units: int, part: int) -> int:
+        """Units that have to come free before the ticket may have its own."""
         before = 0
         for other, (its_units, _) in self._line.items():
             if other == ticket:
                 break
             before += its_units
         used = sum(turn[1] for turn in self._turns if turn[2] != ticket)
-        return before, used + before + units - part
+        return used + before + units - part
 
     def _free_in(self, missing: int, part: int, seconds: float, now: float) -> float:
         rounds, missing = divmod(missing - 1, part)

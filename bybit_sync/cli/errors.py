@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 
 import click
@@ -52,14 +53,14 @@ def tell(error: BaseException, *, with_trace: bool) -> None:
     """Write the error to stderr; the trace only where it is asked for."""
     if with_trace and not isinstance(error, click.UsageError):
         click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
-    elif isinstance(error, click.UsageError):
-        error.show()
-    else:
-        click.echo(click.style(line_of(error), fg="red"), err=True)
+    colour = None if "NO_COLOR" in os.environ else "red"
+    click.echo(click.style(line_of(error), fg=colour), err=True)
 
 
 def line_of(error: BaseException) -> str:
     """The error in a line, and what to do about it."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"Error: {error.format_message()} ({error.ctx.command_path} --help tells more)"
     if isinstance(error, click.ClickException):
         return f"Error: {error.format_message()}"
     if isinstance(error, errors.BybitError):

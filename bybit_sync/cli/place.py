@@ -68,9 +68,14 @@ class Place:
 
     @contextmanager
     def client(
-        self, change: Callable[[Config], Config] | None = None
+        self,
+        change: Callable[[Config], Config] | None = None,
+        registry: CollectorRegistry | None = None,
     ) -> Iterator[BybitClient]:
-        """The client of this place, closed at the end; `change` may alter its settings first."""
+        """The client of this place, closed at the end; `change` may alter its settings first.
+
+        A command starts no exporter: the port of ``--config`` is the program's.
+        """
         from prometheus_client import CollectorRegistry
 
         from bybit_sync.client import BybitClient
@@ -78,7 +83,8 @@ class Place:
         config = self.settings()
         if change is not None:
             config = change(config)
-        registry: CollectorRegistry = CollectorRegistry()
+        config = replace(config, metrics=replace(config.metrics, port=0))
+        registry = CollectorRegistry() if registry is None else registry
         if self.local:
             client = BybitClient.local(config=config, registry=registry)
         else:

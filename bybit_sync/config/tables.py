@@ -134,9 +134,9 @@ class TlsConfig(Table):
 class RetryConfig(Table):
     """The ``[retry]`` table.
 
-    ``budget`` is how many retries the client may owe at once: a retry borrows one, a call that
-    succeeds pays one back, and all that it borrowed itself; an outage is not multiplied once it
-    is spent. 0 = no bound.
+    ``budget`` is how many retries the client may owe at once: a retry borrows one; a call that
+    succeeds pays back what it borrowed, or a fifth of one if it needed no retry. So an outage is
+    not multiplied. 0 = no bound.
     """
 
     table: ClassVar[str] = "retry"

@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from bybit_sync.clock import Clock
 
@@ -174,13 +174,20 @@ def is_plain(series: Series) -> bool:
 
 def csv_text(rows: Sequence[Row], *, is_plain: bool = True) -> bytes:
     """Rows as lines; None is an empty field, and what is nested is JSON."""
-    if is_plain and (text := _joined(rows)) is not None:
-        return text
+    if is_plain and (joined := _joined(rows)) is not None:
+        return joined
     if not is_plain:
         rows = [[_plain(value) for value in row] for row in rows]
-    lines = io.StringIO()
-    csv.writer(lines, lineterminator="\n").writerows(rows)
-    return lines.getvalue().encode("utf-8")
+    text = _written(rows, csv.QUOTE_MINIMAL)
+    if "\r" in text:  # which the writer does not quote, but readers take for a line's end
+        text = _written(rows, csv.QUOTE_ALL)
+    return text.encode("utf-8")
+
+
+def _written(rows: Sequence[Row], quoting: Literal[0, 1]) -> str:
+    lines = io.StringIO(newline="")
+    csv.writer(lines, lineterminator="\n", quoting=quoting).writerows(rows)
+    return lines.getvalue()
 
 
 def _joined(rows: Sequence[Row]) -> bytes | None:

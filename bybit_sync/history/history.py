@@ -253,13 +253,13 @@ class History:
     ) -> Any:
         output, more = Output.split(how)
         series = find_series(name)
-        params = {k: v for k, v in {**params, **more}.items() if v is not None}
+        params = {**params, **more}
         plan = self._plan(series, params, between, interval, is_kept=output.path is not None)
         self._check(series, params)
         config = self._client.config.client
         about = {
             "series": name,
-            "params": params,
+            "params": plan.params,
             "place": "" if config.base_url else config.environment,
             "start_ms": plan.start_ms,
         }
@@ -290,7 +290,7 @@ class History:
         paging = PAGING[series.endpoint]
         return Plan(
             series,
-            params,
+            {name: value for name, value in params.items() if value is not None},
             start,
             last if wanted is None else min(wanted, last),
             grid,

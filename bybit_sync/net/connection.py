@@ -63,6 +63,8 @@ class PooledConnection:
     """Writes, and says how much."""
     _poll: Callable[[int], Any] | None = None
     _pending: Callable[[], int] | None = None
+    has_new_session = False
+    """True until the TLS session of a new connection is kept."""
     _known: Any = None
     _timed: sockets.TimedSocket | sockets.TimedSSLSocket | None = None
     """The part of ``_known``, the socket, that asks the budget before it waits."""
@@ -122,12 +124,19 @@ class PooledConnection:
         if isinstance(sock, ssl.SSLSocket):
             # The shorter way to what recv and send do, and they only.
             self.take, self.put, self._pending = sock.read, sock.write, sock.pending
+            self.has_new_session = True
         else:
             self.take, self.put = sock.recv, sock.send
         max_age = self.dialer.config.max_age
         if max_age:
             spread = 1.0 + random.uniform(-_AGE_SPREAD, _AGE_SPREAD)
             self.retire_at = self.dialer.clock.monotonic() + max_age * spread
+
+    def keep_session(self) -> None:
+        """Let later connections to the host take up this one's TLS session."""
+        self.has_new_session = False
+        if isinstance(self.sock.context, sockets.TrustContext):
+            self.sock.context.remember(self.sock)
 
     # --- fitness --------------------------------------------------------------------------
 
@@ -161,6 +170,7 @@ class PooledConnection:
         Where the server has announced that an answer is its last, ``http.client`` closes here
         and reads the body afterwards: so the socket keeps its budget.
         """
+        self.has_new_session = False
         self._poll = self._pending = self.budget = self._known = self._timed = None
         for held in ("take", "take_into", "put"):  # they hold the socket
             self.__dict__.pop(held, None)

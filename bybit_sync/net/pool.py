@@ -195,6 +195,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
         """Give connection and slot back; `why` says for what reason it must be closed."""
         conn.lend(None)
         conn.lease = None
+        if conn.has_new_session and why != "error" and conn.sock is not None:
+            conn.keep_session()
         if why:
             conn.close()
             self._slots.release(lease, None, why)

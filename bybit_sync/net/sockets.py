@@ -26,6 +26,7 @@ SocketOption = tuple[int, int, int]
 _STAGGER_SECONDS = 0.25
 """How long one address is waited for before the next is tried beside it (RFC 8305)."""
 _DARWIN_KEEPIDLE = 0x10
+_MOST_SESSIONS = 256
 
 
 def _wait_at_most(sock: socket.socket, seconds: float) -> None:
@@ -54,6 +55,34 @@ class TimedSocket(socket.socket):
         super().sendall(*args, **kwargs)
 
 
+class TrustContext(ssl.SSLContext):
+    """A context that remembers, for each host, how to take a TLS session up again.
+
+    That spares both sides the check of certificates. A host's session is offered to that host
+    alone; where the server has forgotten it, the handshake is a whole one.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__()
+        self.sslsocket_class = TimedSSLSocket
+        self._sessions: dict[str, ssl.SSLSession] = {}  # by host; one store or look-up at a time
+
+    def resume(self, sock: ssl.SSLSocket) -> None:
+        """Offer the host's last session in the handshake that follows."""
+        session = self._sessions.get(sock.server_hostname or "")
+        if session is not None:
+            sock.session = session
+
+    def remember(self, sock: ssl.SSLSocket) -> None:
+        """Keep the session of a connection over which an answer has come: with TLS 1.3 there is
+        none before that."""
+        session = sock.session
+        if session is not None and session.has_ticket and sock.server_hostname:
+            if len(self._sessions) >= _MOST_SESSIONS:
+                self._sessions.clear()
+            self._sessions[sock.server_hostname] = session
+
+
 class TimedSSLSocket(ssl.SSLSocket):
     """The same, inside TLS."""
 
@@ -63,6 +92,8 @@ class TimedSSLSocket(ssl.SSLSocket):
     tunnel knows no time-outs, and reads through ``recv``."""
 
     def do_handshake(self, block: bool = False) -> None:
+        if isinstance(self.context, TrustContext):
+            self.context.resume(self)
         # A stream that ends without TLS's own farewell was cut, by whomsoever: not the end of an
         # answer that has no length.
         self.suppress_ragged_eofs = False

@@ -15,7 +15,7 @@ import certifi
 
 from bybit_sync.config import TlsConfig
 
-from .sockets import TimedSSLSocket
+from .sockets import TrustContext
 
 Verify = bool | str | None
 Cert = str | tuple[str, str] | None
@@ -61,8 +61,7 @@ class TlsContexts:
         return shared
 
     def _build_own(self, verify: Verify, cert: Cert) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.sslsocket_class = TimedSSLSocket
+        context = TrustContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = _VERSIONS[self._config.minimum_version]
         context.set_alpn_protocols(["http/1.1"])
         if verify is False:  # only a plain session can ask for this; the client has no switch

@@ -120,8 +120,8 @@ def test_four_processes_use_the_limit_up_and_do_not_pass_it(
 
     moments, shares = told.departures, [each["ok"] for each in told.ends]
     figures = (
-        f"{len(moments)} calls, {busiest(moments)} in the busiest second, {used(moments):.1%} used, "
-        f"{refused(strict_exchange)} refused, by process {shares}"
+        f"{len(moments)} calls, {busiest(moments)} in the busiest second, "
+        f"{used(moments):.1%} used, {refused(strict_exchange)} refused, by process {shares}"
     )
     sys.stdout.write(figures + "\n")
     assert [set(each) for each in told.ends] == [{"ok"}] * PROCESSES, told.ends

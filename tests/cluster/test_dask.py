@@ -148,8 +148,8 @@ def test_workers_share_the_budget_of_one_account(
     assert [set(ends) for _, ends, _ in told] == [{"ok"}] * WORKERS
     moments = sorted(moment for _, _, departures in told for moment in departures)
     figures = (
-        f"{len(moments)} calls, {busiest(moments)} in the busiest second, {used(moments):.1%} used, "
-        f"{refused(traded)} refused"
+        f"{len(moments)} calls, {busiest(moments)} in the busiest second, "
+        f"{used(moments):.1%} used, {refused(traded)} refused"
     )
     sys.stdout.write(figures + "\n")
     assert busiest(moments) <= CALLS, figures

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 from bybit_sync import ConfigError, ConnectError, StrategyRunner
 from bybit_sync.cluster import RedisLease
 from bybit_sync.runner import BEGUN, BUSY, GO
-
 from tests.exchange.tools import eventually
 
 from .conftest import RedisServer
@@ -68,9 +67,11 @@ def test_no_step_begins_while_redis_is_away(redis_server: RedisServer) -> None:
     lease = RedisLease(redis_server.url)
     redis_server.kill()
 
-    with pytest.raises(ConnectError, match="no step may begin while Redis is away") as refused:
-        with lease.hold("s", "run", 1):
-            raise AssertionError("it began")
+    with (
+        pytest.raises(ConnectError, match="no step may begin while Redis is away") as refused,
+        lease.hold("s", "run", 1),
+    ):
+        pytest.fail("it began")
     assert refused.value.transient
     assert not refused.value.effect_unknown
 

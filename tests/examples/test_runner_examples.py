@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,13 @@ def test_the_page_lists_every_argument(call: object, skipped: set[str]) -> None:
     arguments = set(inspect.signature(call).parameters) - {"self", *skipped}  # type: ignore[arg-type]
 
     assert {name for name in arguments if f"`{name}`" not in PAGE} == set()
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_the_example_of_a_dask_cluster_downloads_and_runs() -> None:
+    told = run_script("dask_cluster.py", "4")
+
+    assert "10080 rows in" in told
+    for symbol in ("BTCUSDT", "ETHUSDT", "XRPUSDT"):
+        (prices,) = re.findall(rf"^{symbol}: (\d+) prices on \d workers", told, re.MULTILINE)
+        assert int(prices) >= 2

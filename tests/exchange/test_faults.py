@@ -29,6 +29,7 @@ from bybit_sync import (
     RateLimitTimeoutError,
     ReadTimeoutError,
     TlsError,
+    TooManyRequestsError,
     TotalTimeoutError,
     TransportError,
 )
@@ -112,7 +113,7 @@ IN_THE_ANSWER = [
     Case("401", lambda f: f.http_status(ORDER, 401), BadAnswerError, False),
     Case("404", lambda f: f.http_status(ORDER, 404), BadAnswerError, False),
     Case("408", lambda f: f.http_status(ORDER, 408), BadAnswerError, True),
-    Case("429", lambda f: f.http_status(ORDER, 429), BadAnswerError, False),
+    Case("429", lambda f: f.http_status(ORDER, 429), TooManyRequestsError, False),
 ]
 IN_THE_ENVELOPE = [
     Case("rate limit", lambda f: f.rate_limit(ORDER), RateLimitedError, False),

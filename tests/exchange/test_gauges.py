@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import socket
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -19,6 +15,7 @@ from bybit_sync import (
     BybitClient,
     BybitError,
     ClientConfig,
+    IpBannedError,
     MetricsConfig,
     RateLimitConfig,
     RetryConfig,
@@ -193,6 +190,24 @@ def test_series_do_not_grow_with_orders_and_symbols(
     assert endpoints == {"market.get_tickers", "other"}
 
 
+def test_a_ban_is_a_gauge_until_the_call_that_tries_is_answered(
+    registry: CollectorRegistry, scraped: Scrape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalExchange(ip_limit=None) as banning, connect(banning, registry=registry) as client:
+        client.market.get_server_time()
+        assert scraped("bybit_ip_banned") == 0
+        assert scraped("bybit_ip_ban_remaining_seconds") == 0
+
+        banning.faults.http_status(TIME, 403)
+        assert isinstance(failure(client.market.get_server_time), IpBannedError)
+        assert scraped("bybit_ip_banned") == 1
+        assert 590 < (scraped("bybit_ip_ban_remaining_seconds") or 0) <= 600
+
+        later = client.clock.monotonic() + 601.0
+        monkeypatch.setattr(client.clock, "monotonic", lambda: later)
+        assert (scraped("bybit_ip_banned"), scraped("bybit_ip_ban_remaining_seconds")) == (1, 0)
+
+
 def test_what_the_exchange_says_is_left_of_a_limit_is_a_gauge(
     registry: CollectorRegistry, scraped: Scrape
 ) -> None:
@@ -307,95 +322,3 @@ def test_pushing_logs_the_pool_and_never_raises(
     assert len(lines) == 2
     client.close()
     client.update_pool_metrics()
-
-
-# --- the exporter -------------------------------------------------------------------------
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
-
-
-@pytest.fixture
-def taken_port() -> Iterator[int]:
-    """A port that somebody else has."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        yield sock.getsockname()[1]
-
-
-def fetch(port: int) -> str:
-    """What a scraper gets."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
-        text: str = page.read().decode()
-        return text
-
-
-def test_an_exporter_serves_the_metrics_until_the_client_is_closed(
-    exchange: LocalExchange, registry: CollectorRegistry, free_port: int
-) -> None:
-    settings = MetricsConfig(port=free_port)
-    with connect(exchange, registry=registry, metrics=settings) as client:
-        client.market.get_server_time()
-        assert 'http_pool_connections_idle{exchange="bybit"} 1.0' in fetch(free_port)
-    with pytest.raises(OSError, match="refused"):
-        fetch(free_port)
-
-
-@pytest.mark.row(135)
-def test_a_port_that_is_taken_costs_one_warning_and_no_call(
-    exchange: LocalExchange,
-    registry: CollectorRegistry,
-    taken_port: int,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    settings = MetricsConfig(port=taken_port)
-    with connect(exchange, registry=registry, metrics=settings) as client:
-        for _ in range(3):
-            client.market.get_server_time()
-            client.update_pool_metrics()
-
-    warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
-    assert len(warnings) == 1
-    assert str(taken_port) in warnings[0].getMessage()
-
-
-def test_a_second_client_with_the_same_port_shares_the_first_ones_registry(
-    exchange: LocalExchange, registry: CollectorRegistry, free_port: int
-) -> None:
-    settings = MetricsConfig(port=free_port)
-    with (
-        connect(exchange, registry=registry, metrics=settings),
-        connect(exchange, registry=registry, metrics=settings) as second,
-    ):
-        second.market.get_server_time()
-        assert 'http_pool_connections_idle{exchange="bybit"} 1.0' in fetch(free_port)
-
-
-@pytest.mark.row(136)
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_of_a_client_with_an_exporter_can_be_closed(
-    exchange: LocalExchange, registry: CollectorRegistry, free_port: int
-) -> None:
-    settings = MetricsConfig(port=free_port)
-    with connect(exchange, registry=registry, metrics=settings) as client:
-        child = os.fork()
-        if child == 0:
-            signal.alarm(20)  # a child that hangs must end
-            client.close()
-            os._exit(0)
-        _ends(child)
-        assert "http_pool" in fetch(free_port)
-
-
-def _ends(child: int) -> None:
-    """Wait for a forked process; one that hangs is ended and fails the test."""
-    try:
-        eventually(lambda: os.waitpid(child, os.WNOHANG)[0] == child)
-    except AssertionError:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise

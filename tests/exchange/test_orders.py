@@ -174,3 +174,14 @@ def test_importing_the_client_does_not_import_orders_or_sqlite() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, timeout=30)
 
     assert done.returncode == 0
+
+
+def test_where_the_exchange_forgets_names_a_second_order_is_made_under_one(
+    exchange: LocalExchange, client: BybitClient
+) -> None:
+    wanted = named()
+    client.trade.place_order(**wanted)
+    exchange.faults.forget_names()
+
+    client.trade.place_order(**wanted)
+    assert len(orders_named(exchange, wanted["orderLinkId"])) == 2

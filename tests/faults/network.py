@@ -10,17 +10,11 @@ import json
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bybit_sync import BybitClient, CallOptions, Config
-from bybit_sync.config import ConnectionPoolConfig
 from tests.net.tools import eventually
-
-ENVELOPE = b'{"retCode":0,"retMsg":"OK","result":{},"retExtInfo":{},"time":1}'
-ONCE = CallOptions(attempts=1)
 
 
 def run(*command: str) -> str:
@@ -119,26 +113,3 @@ class NameServer:
     def speak(self) -> None:
         """Answer again, what was asked meanwhile first."""
         self._process.send_signal(signal.SIGCONT)
-
-
-def client_on(url: str, *, attempts: int = 3, **pool: Any) -> BybitClient:
-    """A client without keys on a scripted server."""
-    from bybit_sync import RetryConfig
-
-    config = Config(
-        connection_pool=ConnectionPoolConfig(**pool), retry=RetryConfig(attempts=attempts)
-    )
-    return BybitClient(base_url=url, config=config, registry=_no_registry())
-
-
-def _no_registry() -> Any:
-    from prometheus_client import CollectorRegistry
-
-    return CollectorRegistry()
-
-
-def seconds_of(work: Any) -> float:
-    """How long it takes."""
-    started = time.monotonic()
-    work()
-    return time.monotonic() - started

@@ -23,7 +23,8 @@ from tests.net import servers
 from tests.net.conftest import MakeSession, Serve
 from tests.net.tools import TOTAL, Crew, ends_within, eventually, failure, is_at_rest, send
 
-from .network import ENVELOPE, Filter, NameServer, client_on, run, seconds_of
+from .network import Filter, NameServer, run
+from .tools import ENVELOPE, client_on, seconds_of
 
 CLOSING = servers.answering(headers="Connection: close\r\n")
 """Every call needs a new connection."""

@@ -18,7 +18,7 @@ from tests.net import servers
 from tests.net.conftest import MakeSession, Serve, Trust
 from tests.net.tools import ends_within, eventually, failure, is_at_rest, send
 
-from .network import seconds_of
+from .tools import seconds_of
 
 
 @pytest.mark.row(12)

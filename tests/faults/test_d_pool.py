@@ -20,7 +20,7 @@ from tests.net import servers
 from tests.net.conftest import MakeSession, Serve
 from tests.net.tools import Crew, ends_within, eventually, failure, is_at_rest, send
 
-from .network import seconds_of
+from .tools import seconds_of
 
 log = logging.getLogger("bybit_sync")
 

@@ -15,7 +15,8 @@ from tests.net import servers
 from tests.net.conftest import MakeSession, Serve
 from tests.net.tools import Crew, eventually, failure, is_at_rest, send
 
-from .network import Filter, program, run, seconds_of
+from .network import Filter, program, run
+from .tools import seconds_of
 
 T = 1.0
 
@@ -85,7 +86,7 @@ def test_a_server_that_ends_connections_after_five_requests_costs_none_of_10_000
         crew.join(60)
 
     assert nginx.asked("POST /call") == nginx.asked("GET /call") == 5000
-    assert session.adapter.stats().created == 2000
+    assert 2000 <= session.adapter.stats().created < 2004  # four are not used up at the end
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.net.conftest import MakeSession, Serve
 from tests.net.servers import OK, Peer
 from tests.net.tools import Crew, failure, is_at_rest, send
 
-from .network import seconds_of
+from .tools import seconds_of
 
 MIB = 1024 * 1024
 CAP = 8 * MIB

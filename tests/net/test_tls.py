@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import certifi
@@ -37,9 +39,14 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_the_authorities_are_loaded_once_for_many_connections(
-    loads: list[Any], make_adapter: Callable[..., PooledAdapter], serve: Serve
+    loads: list[Any],
+    make_adapter: Callable[..., PooledAdapter],
+    serve: Serve,
+    trust: Trust,
+    tmp_path: Path,
 ) -> None:
-    session = PooledSession(make_adapter(force_close=True))
+    ours = shutil.copy(trust.ca_file, tmp_path)  # other tests may have loaded the common one
+    session = PooledSession(make_adapter(force_close=True, tls=TlsConfig(ca_file=ours)))
     hosts = [serve(servers.answering()) for _ in range(3)]
 
     with Crew() as crew:
@@ -157,3 +164,56 @@ def test_hosts_are_told_apart_by_name(
     assert send(session, server.url).status == 200
     assert send(session, server.named_url).status == 200
     assert server.accepted == 2
+
+
+def resumed(session: PooledSession) -> list[bool]:
+    """Of each idle connection, whether its handshake took an earlier session up again."""
+    return [conn.sock.session_reused for conn in session.adapter._slots.idle_connections()]
+
+
+def server_context(trust: Trust) -> ssl.SSLContext:
+    """A trusted server's, which has met nobody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trust.ca.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def drop_idle(session: PooledSession) -> None:
+    session.adapter._slots.drop_idle(lambda conn: "idle")
+
+
+def test_a_later_connection_takes_up_the_tls_session_of_an_earlier_one(
+    session: PooledSession, serve: Serve, trust: Trust
+) -> None:
+    server = serve(servers.answering(), tls=server_context(trust))
+    send(session, server.url)
+    assert resumed(session) == [False]
+    drop_idle(session)
+
+    send(session, server.url)
+
+    assert resumed(session) == [True]
+
+
+def test_a_server_that_has_forgotten_the_session_makes_a_whole_handshake(
+    session: PooledSession, serve: Serve, trust: Trust
+) -> None:
+    send(session, serve(servers.answering()).url)
+    drop_idle(session)
+
+    assert send(session, serve(servers.answering(), tls=server_context(trust)).url).status == 200
+
+    assert resumed(session) == [False]
+
+
+def test_a_tls_session_is_not_taken_up_where_another_trust_was_asked_for(
+    make_adapter: Callable[..., PooledAdapter], serve: Serve, trust: Trust, tmp_path: Any
+) -> None:
+    adapter = make_adapter(tls=TlsConfig(ca_file=Trust(tmp_path).ca_file))
+    plain = mounted(adapter)
+    server = serve(servers.answering())
+    plain.get(server.url, verify=trust.ca_file)
+    adapter._slots.drop_idle(lambda conn: "idle")
+
+    with pytest.raises(requests.exceptions.SSLError):
+        plain.get(server.url)

@@ -395,17 +395,6 @@ def test_a_new_order_is_not_shown_at_once(
     wait_until(lambda: shown() == 1)
 
 
-def test_a_used_name_is_accepted_again_while_names_are_forgotten(
-    server: LocalExchange, trader: Trader, placed: Callable[[], int]
-) -> None:
-    link = trader.place(orderLinkId=f"twice{now_ms()}").result["orderLinkId"]
-    assert trader.place(orderLinkId=link).code == 110072
-    server.faults.forget_names()
-
-    assert trader.place(orderLinkId=link).code == 0
-    assert placed() == 2
-
-
 # --- new connections ----------------------------------------------------------------------
 
 

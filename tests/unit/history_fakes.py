@@ -56,7 +56,7 @@ class FakeClient(Groups):
         with self._lock:
             self.windows.append((start, end))
         if self.fail_from is not None and start >= self.fail_from:
-            raise ConnectError("refused")
+            raise ConnectError("refused", phase="connect")
         body = {"retCode": 0, "result": {"list": self.rows_of(params)}}
         return Reply(body, headers={}, elapsed=0.0, endpoint=endpoint.key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import Executor, Future
 from datetime import datetime, timezone
@@ -77,7 +78,7 @@ def test_windows_touch_and_none_overlaps(name: str, offset: int) -> None:
     assert tasks[0].start_ms == start
     assert tasks[-1].end_ms == end
     assert len(tasks) == plan.count() > 1
-    for before, after in zip(tasks, tasks[1:], strict=False):
+    for before, after in itertools.pairwise(tasks):
         assert before.end_ms == after.start_ms
 
 
@@ -93,14 +94,14 @@ def test_a_candle_window_holds_what_one_call_gives() -> None:
 # --- what comes back ----------------------------------------------------------------------
 
 
-def test_a_year_of_minutes_is_complete_and_in_order(fake: FakeClient) -> None:
-    frame = fake.history.klines("BTCUSDT", "1m", "2024-01-01", "2024-12-31")
+def test_months_of_minutes_are_complete_and_in_order(fake: FakeClient) -> None:
+    frame = fake.history.klines("BTCUSDT", "1m", "2024-01-01", "2024-03-01")
 
-    assert len(frame) == 365 * 1440
+    assert len(frame) == 60 * 1440
     assert times(frame.iloc[:2]) == [START_MS, START_MS + MINUTE_MS]
     assert frame["startTime"].is_monotonic_increasing
     assert frame["startTime"].is_unique
-    assert len(fake.windows) == 526  # a call a window, none twice
+    assert len(fake.windows) == 87  # a call a window, none twice
     assert frame["openPrice"].iloc[777] == float(candle(START_MS + 777 * MINUTE_MS)[1])
 
 

@@ -137,6 +137,8 @@ class HttpProtocol(asyncio.Protocol):
         """
         transport = self.transport
         self.waiting.clear()
+        if transport.is_closing():
+            return  # asyncio's TLS transport forgets its protocol when it is closed twice
         transport.close()
         self._abort_when_flushed(transport, asyncio.get_running_loop().time() + _CLOSE_PATIENCE)
 

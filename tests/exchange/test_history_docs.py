@@ -1,0 +1,63 @@
+"""What docs/history.md shows runs as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("pandas")
+pytest.importorskip("pyarrow")
+
+PAGE = Path(__file__).parents[2] / "docs" / "history.md"
+TEXT = PAGE.read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_every_example_runs(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    block = blocks("python")[number]
+
+    exec(compile(block, PAGE.name, "exec"), {})  # noqa: S102
+
+    said = capsys.readouterr().out
+    for told in re.findall(r"print\(.*\)  # (btc\.parquet: .*|\d+)", block):
+        assert told in said
+
+
+def test_the_commands_run(tmp_path: Path) -> None:
+    (script,) = blocks("sh")
+    bin_first = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+    done = subprocess.run(
+        ["sh", "-e", "-c", script],  # noqa: S607
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PATH": bin_first, "PYTHONPATH": str(PAGE.parents[1])},
+        timeout=90,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "744 rows" in done.stdout
+    assert '"new_rows": 24' in done.stdout
+    assert len((tmp_path / "funding.csv").read_text().splitlines()) == 31 * 3 + 1
+
+
+def test_every_method_is_named() -> None:
+    from bybit_sync.history import SERIES, History
+
+    named = set(re.findall(r"`(\w+)[`(]", TEXT))
+    assert set(SERIES) <= named
+    assert all(hasattr(History, name) for name in SERIES)
