@@ -12,9 +12,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.stderr.write(
-            'The commands need the package click: pip install "bybit-sync[cli]"\n'
-        )
+        sys.stderr.write('The commands need the package click: pip install "bybit-sync[cli]"\n')
         return 2
     return run(sys.argv[1:])
 

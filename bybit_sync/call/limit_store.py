@@ -17,7 +17,7 @@ from bybit_sync.clock import Clock, Deadline
 from .breaker import Breaker
 from .window import Turn, Window
 
-_LONGER = 1.02
+_LONGER = 1.01
 _SOONEST = 0.001  # seconds between two questions for one turn
 _AWAY_SECONDS = 1.0  # between two tries to reach a store that is away
 _log = logging.getLogger("bybit_sync.call")

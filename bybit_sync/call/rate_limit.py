@@ -27,6 +27,9 @@ _MOST_LANES = 2000  # far above the table; paths that a user makes up must not f
 _COUNTED_BY_ORDER = frozenset(("linear", "inverse", "spot"))
 
 
+_MOST_DIGITS = 30  # of the three headers together: 13 in a time, a few in a count
+
+
 class RateLimit(NamedTuple):
     """What the headers of an answer say about the endpoint's limit; None where they do not."""
 
@@ -38,12 +41,16 @@ class RateLimit(NamedTuple):
 def rate_limit_in(headers: Mapping[bytes, bytes]) -> RateLimit | None:
     """The limit that headers by their lower-case names tell, or None; what is no number counts
     as absent."""
-    limit = _number(headers.get(b"x-bapi-limit"))
-    remaining = _number(headers.get(b"x-bapi-limit-status"))
-    reset_ms = _number(headers.get(b"x-bapi-limit-reset-timestamp"))
-    if limit is remaining is reset_ms is None:
-        return None
-    return RateLimit(limit, remaining, reset_ms)
+    limit = headers.get(b"x-bapi-limit")
+    remaining = headers.get(b"x-bapi-limit-status")
+    reset_ms = headers.get(b"x-bapi-limit-reset-timestamp")
+    if limit is None or remaining is None or reset_ms is None:
+        if limit is remaining is reset_ms:
+            return None
+    elif len(digits := limit + remaining + reset_ms) <= _MOST_DIGITS and digits.isdigit():
+        return RateLimit(int(limit), int(remaining), int(reset_ms))  # the usual case
+    found = RateLimit(_number(limit), _number(remaining), _number(reset_ms))
+    return None if found == (None, None, None) else found
 
 
 def _number(value: bytes | None) -> int | None:

@@ -201,11 +201,15 @@ class Retry:
             if call.attempts <= 1 or not is_repeatable(call.endpoint, error):
                 raise
             tries = _Tries(call, error)
+            try:
+                retrying = self._retrying
+            except OSError:  # no descriptor is left to load it with
+                raise error from None
         else:
             self.budget.repay(0)
             return result
         # A copy, for an observer's own call may come through here while this one is under way.
-        result = self._retrying.copy()(_Tries.attempt, tries)
+        result = retrying.copy()(_Tries.attempt, tries)
         self.budget.repay(tries.made - 1)
         return result
 

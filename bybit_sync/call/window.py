@@ -25,12 +25,12 @@ from .waiting import Waiter, WaitingLine
 _MARGIN_SHARE = 0.03
 _MARGIN_MOST = 0.25
 _SLACK = 0.005  # the exchange's own clock counts in whole milliseconds
-LATE = 0.03  # an answer later than this beyond the quickest is waited for before its place is free
-_LONGEST_LATE = (
-    1.0  # and no longer than this: an answer that never comes must not block an endpoint
-)
-_LOOK_AGAIN = 0.01
-_SOONEST = 0.001
+# An answer that comes later than this after the quickest is waited for before its place is free;
+# but not for ever: one that never comes must not block an endpoint.
+LATE = 0.03
+_LONGEST_LATE = 1.0
+_LOOK_AGAIN = 0.01  # seconds between two looks for an answer that is awaited
+_SOONEST = 0.001  # seconds after which somebody looks who is not the first in the line
 # Who waits is served at a pace, or the burst that filled the window would come back with each
 # window, and between two of them everybody would wait: over the first windows of a crowd the turns
 # spread, until they fill this share of it. The rest makes up for threads that wake late.

@@ -41,9 +41,9 @@ commands = click.version_option(__version__, message="bybit-sync %(version)s")(c
 def run(arguments: list[str]) -> int:
     """Run one command line; returns the exit code."""
     if _VARIABLE in os.environ:
-        from . import completion  # teaches click the shells' own ways
+        from .completion import prepare  # teaches click our own way with bash
 
-        completion.prepare()
+        prepare()
     with_trace = "--debug" in arguments
     try:
         result = commands.main(

@@ -25,7 +25,7 @@ _POOLED, _OLD = "pooled", "a session per request"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One way of calling, from so many threads."""
+    """One way of calling, from so many threads; ``connections_opened`` as the exchange counts."""
 
     way: str
     threads: int
@@ -33,7 +33,7 @@ class Result:
     calls_per_second: float
     p50_ms: float
     p99_ms: float
-    connections: int
+    connections_opened: int
 
     def figures(self) -> dict[str, Any]:
         """The result, for programs."""
@@ -109,10 +109,10 @@ def _measure(
         way=way,
         threads=threads,
         calls=len(latencies),
-        calls_per_second=len(latencies) / took,
-        p50_ms=percentile(latencies, 0.5) * 1000,
-        p99_ms=percentile(latencies, 0.99) * 1000,
-        connections=exchange.connections.opened - before,
+        calls_per_second=round(len(latencies) / took, 1),
+        p50_ms=round(percentile(latencies, 0.5) * 1000, 3),
+        p99_ms=round(percentile(latencies, 0.99) * 1000, 3),
+        connections_opened=exchange.connections.opened - before,
     )
 
 
@@ -149,8 +149,9 @@ def _print(results: list[Result], latency_ms: float) -> None:
     from rich.table import Table
 
     title = f"signed GET, local exchange, {latency_ms:g} ms of round trip"
-    table = Table("way", title=title, title_justify="left")
-    for name in ("threads", "calls/s", "p50 ms", "p99 ms", "calls", "connections"):
+    table = Table(title=title, title_justify="left")
+    table.add_column("way", no_wrap=True)
+    for name in ("threads", "calls/s", "p50 ms", "p99 ms", "calls", "opened"):
         table.add_column(name, justify="right")
     for each in results:
         table.add_row(
@@ -160,6 +161,6 @@ def _print(results: list[Result], latency_ms: float) -> None:
             f"{each.p50_ms:.2f}",
             f"{each.p99_ms:.2f}",
             str(each.calls),
-            str(each.connections),
+            str(each.connections_opened),
         )
     out().print(table)

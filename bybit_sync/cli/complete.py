@@ -50,6 +50,4 @@ def complete_item(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 def _values(param: Param, begun: str) -> Items:
     choices = ("true", "false") if param.kind == "boolean" else tuple(map(str, param.allowed))
-    return [
-        CompletionItem(f"{param.name}={each}") for each in choices if each.startswith(begun)
-    ]
+    return [CompletionItem(f"{param.name}={each}") for each in choices if each.startswith(begun)]

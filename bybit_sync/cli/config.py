@@ -64,7 +64,9 @@ def config() -> None:
 @_CONFIG
 @json_option()
 def check(file: str | None, option: str | None, *, as_json: bool) -> int:
-    """Tell every fault of a file at once; exit code 1 if there is one. FILE: config.toml if left out.
+    """Tell every fault of a file at once; exit code 1 if there is one.
+
+    FILE is config.toml if left out.
 
     Keys in BYBIT_API_KEY and BYBIT_API_SECRET are looked at as well.
 

@@ -65,8 +65,10 @@ def line_of(error: BaseException) -> str:
         return f"Error: {error.format_message()}"
     if isinstance(error, errors.BybitError):
         return " - ".join(filter(None, (f"{type(error).__name__}: {error}", *_what_to_do(error))))
-    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
-        return missing(error.name)
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package in _EXTRAS:
+            return missing(package)
     if type(error).__name__ == "SimulatorError":  # by name: the simulator is not imported here
         return f"SimulatorError: {error}"
     return f"{type(error).__name__}: {error} (--debug shows where)"
@@ -74,7 +76,7 @@ def line_of(error: BaseException) -> str:
 
 def missing(package: str) -> str:
     """That a package is absent, with the command that installs it."""
-    return f'this needs the package {package}: pip install "bybit-sync[{_EXTRAS[package]}]"'
+    return f'Error: this needs the package {package}: pip install "bybit-sync[{_EXTRAS[package]}]"'
 
 
 def _what_to_do(error: errors.BybitError) -> tuple[str, ...]:

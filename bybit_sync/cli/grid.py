@@ -58,7 +58,9 @@ def grid_of(reply: Reply[Any]) -> Grid:
     rows = reply.rows()
     if rows and all(isinstance(row, dict) for row in rows):
         fields = tuple(dict.fromkeys(name for row in rows for name in row))
-        return Grid(reply.endpoint, fields, [[row.get(name, "") for name in fields] for row in rows])
+        return Grid(
+            reply.endpoint, fields, [[row.get(name, "") for name in fields] for row in rows]
+        )
     lists = [row if isinstance(row, list) else [row] for row in rows]
     width = max(map(len, lists), default=0)
     heads = (*names[:width], *(str(place) for place in range(len(names), width)))
@@ -93,7 +95,8 @@ def table_of(grid: Grid, width: int) -> tuple[Table, int]:
 def _fitting(names: Sequence[str], texts: list[list[str]], width: int) -> list[int]:
     widths = [max([len(name), *(len(row[i]) for row in texts)]) for i, name in enumerate(names)]
     full = [i for i in range(len(names)) if any(row[i] for row in texts)] or [0]
-    room, places = width - 1, []
+    room = width - 1
+    places: list[int] = []
     for i in full:
         room -= widths[i] + _BORDERS
         if room < 0 and places:

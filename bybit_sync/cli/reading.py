@@ -150,10 +150,10 @@ def address(ctx: click.Context, param: click.Parameter, value: str | None) -> st
         value = f"127.0.0.1:{value}"
     url = value if "://" in value else f"http://{value}"
     scheme, _, rest = url.partition("://")
-    if scheme not in ("http", "https") or not rest.strip("/"):
+    host, _, path = rest.partition("/")
+    if scheme not in ("http", "https") or not host:
         raise click.BadParameter(f"{value!r} is not http://host:port/metrics", ctx, param)
-    host, slash, path = rest.partition("/")
-    return url if slash and path else f"{scheme}://{host}/metrics"
+    return url if path else f"{scheme}://{host}/metrics"
 
 
 def _fetch(url: str) -> str:

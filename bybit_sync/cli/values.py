@@ -45,7 +45,7 @@ def params_of(endpoint: Endpoint, items: Iterable[str]) -> dict[str, Any]:
 
 def _text(param: Param | None, text: str) -> Any:
     if param is None:
-        raise click.UsageError("extra is an object: write it as extra:='{\"name\": \"value\"}'")
+        raise click.UsageError('extra is an object: write it as extra:=\'{"name": "value"}\'')
     if param.kind == "file":
         return Path(text)
     if param.kind == "object" or (param.kind == "array" and param.fields):

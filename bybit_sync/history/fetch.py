@@ -35,7 +35,9 @@ def fetch(client: BybitClient, task: Task) -> list[Row]:
     group, name = series.endpoint.split(".")
     window = {paging.start_param: task.start_ms, paging.end_param: task.end_ms - 1}
     pages = client.pages(getattr(getattr(client, group), name), **task.params, **window)
-    rows = [row for page in pages.pages() for row in page]
+    rows: list[Any] = []
+    for page in pages.pages():
+        rows += page
     rows.reverse()
     if rows and isinstance(rows[0], dict):
         _tell_new_fields(series.endpoint, series.names, rows[-1])

@@ -17,6 +17,7 @@ from . import wire
 from .budget import AnswerFaultError, Budget
 from .connection import Dialer, PooledConnection, PooledHTTPConnection, PooledHTTPSConnection
 from .host import Host, Lease
+from .raw_answer import FullRawAnswer, RawAnswer
 from .slots import Slots
 from .urllib3_face import IdleStack, as_response
 
@@ -64,8 +65,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
         head: bytes,
         body: bytes,
         budget: Budget,
-        parser: type[wire.Parser] = wire.Parser,
-    ) -> wire.RawAnswer:
+        kind: type[RawAnswer] = RawAnswer,
+    ) -> RawAnswer:
         """Send a request over a pooled connection and read the whole answer.
 
         A kept connection that turns out to be dead before an answer began costs one silent
@@ -84,7 +85,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
                 why = "error"
                 try:
                     answer = wire.exchange(
-                        conn, request, budget, bodiless=method == "HEAD", parser=parser
+                        conn, request, budget, bodiless=method == "HEAD", kind=kind
                     )
                 except (OSError, AnswerFaultError) as error:
                     if not self._is_dead_reuse(method, error, budget):
@@ -234,7 +235,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         head = wire.request_head(method, url, self.host_header, fields)
         if budget.stream or chunked or not (body is None or isinstance(body, bytes)):
             return self._stream(method, url, body, fields, budget, chunked=chunked)
-        answer = self.exchange(method, head, body or b"", budget, wire.FullParser)
+        answer = self.exchange(method, head, body or b"", budget, FullRawAnswer)
         response = as_response(answer, method, url)
         if preload_content:
             response.read(decode_content=decode_content, cache_content=True)

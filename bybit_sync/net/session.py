@@ -28,6 +28,7 @@ from .answer import Answer, HeaderBlock, Headers
 from .budget import AnswerFaultError, Budget
 from .lean_session import LeanSession
 from .pool import SlotPool
+from .raw_answer import decompress
 
 _STOCK_SEND = HTTPAdapter.send
 _STOCK_GET_ADAPTER = requests.Session.get_adapter
@@ -51,6 +52,9 @@ class PooledSession:
         self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
             self.session.mount(scheme, adapter)
+        self._mounted = dict(self.session.adapters)
+        self._connect_timeout = adapter.pool_config.connect_timeout
+        self._read_timeout = adapter.pool_config.sock_read_timeout
         if proxy:
             self.session.proxies = {"http": proxy, "https": proxy}
         self._proxy = proxy
@@ -80,22 +84,19 @@ class PooledSession:
             BadAnswerError: the answer is no HTTP, was cut, or is too large.
             ClientClosedError: after `close`.
         """
-        adapter, session = self.adapter, self.session
-        config = adapter.pool_config
         budget = Budget(
             deadline,
-            connect=config.connect_timeout,
-            read=config.sock_read_timeout,
+            connect=self._connect_timeout,
+            read=self._read_timeout,
             sign=sign,
             max_bytes=self._max_answer_bytes,
         )
+        session = self.session
         if (
             HTTPAdapter.send is not _STOCK_SEND
             or requests.Session.get_adapter is not _STOCK_GET_ADAPTER
             or "get_adapter" in session.__dict__
-            or len(session.adapters) != 2
-            or session.adapters["https://" if base.startswith("https://") else "http://"]
-            is not adapter
+            or session.adapters != self._mounted
         ):
             return self._send_through_requests(base, method, target, headers, body, budget)
         pool = self._pools.get(base)
@@ -108,7 +109,7 @@ class PooledSession:
         content = raw.body
         if b"content-encoding" in raw.by_name:
             try:
-                content = wire.decompress(raw, self._max_answer_bytes)
+                content = decompress(raw, self._max_answer_bytes)
             except AnswerFaultError as error:
                 raise budget.fault(error, pool.host_name) from error
         return Answer(raw.status, Headers(raw.headers, raw.by_name), content, elapsed)

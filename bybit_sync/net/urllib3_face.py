@@ -10,7 +10,7 @@ import urllib3
 
 if TYPE_CHECKING:
     from .connection import PooledConnection
-    from .wire import RawAnswer
+    from .raw_answer import RawAnswer
 
 
 class IdleStack(queue.LifoQueue):  # type: ignore[type-arg]

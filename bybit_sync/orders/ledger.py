@@ -68,6 +68,8 @@ class Ledger:
             case: (_kept_state(case, state), orderId) for case, (state, orderId) in fates.items()
         }
         with self._lock:
+            # What a later call has taken up since is that call's to note.
+            kept = {case: fate for case, fate in kept.items() if self._is_current(case)}
             for case, (state, _) in kept.items():
                 self._put(case, state)
         if self._journal is not None and kept:
@@ -129,6 +131,10 @@ class Ledger:
             self._open.pop(name, None)
             if entry is not None and entry.case is not None:
                 self._open[name] = entry
+
+    def _is_current(self, case: Case) -> bool:
+        entry = self._entry(case.orderLinkId)
+        return entry is None or entry.case is case
 
     def _is_flying(self, case: Case) -> bool:
         entry = self._open.get(case.orderLinkId)

@@ -22,7 +22,7 @@ from tests.exchange.tools import eventually
 
 from .conftest import RedisServer
 from .dask_tasks import Noted, use_budget
-from .test_budget import CALLS, busiest, refused, used
+from .test_budget import CALLS, busiest, least_use, refused, used
 
 distributed = pytest.importorskip("distributed")
 
@@ -35,6 +35,8 @@ pytestmark = [
 ]
 
 WORKERS = 4
+DAYS = int(os.environ.get("KLINE_DAYS", "60"))
+"""Of minutes, to be downloaded; 365 for the whole test."""
 
 
 @pytest.fixture
@@ -153,19 +155,26 @@ def test_workers_share_the_budget_of_one_account(
     )
     sys.stdout.write(figures + "\n")
     assert busiest(moments) <= CALLS, figures
-    assert used(moments) >= 0.9, figures
+    assert used(moments) >= least_use(), figures
     assert refused(traded) <= 0.01 * len(moments), figures
 
 
-def test_a_year_of_candles_is_whole_though_a_worker_is_killed(
+def test_a_long_download_is_whole_though_a_worker_is_killed(
     dask: Any, traded: LocalExchange, tmp_path: Path
 ) -> None:
     out = tmp_path / "klines.csv"
     minute, day = 60_000, 86_400_000
     end = int(time.time() * 1000) // day * day
-    start = end - 365 * day
-    pids = list(dask.run(os.getpid).values())
-    killer = threading.Timer(1.5, os.kill, (pids[0], signal.SIGKILL))
+    start = end - DAYS * day
+    victim = next(iter(dask.run(os.getpid).values()))
+    rows_at_kill: list[int] = []
+
+    def kill_when_it_is_under_way() -> None:
+        eventually(lambda: out.exists() and out.stat().st_size > 300_000, within=60)
+        os.kill(victim, signal.SIGKILL)
+        rows_at_kill.append(out.read_bytes().count(b"\n"))
+
+    killer = threading.Thread(target=kill_when_it_is_under_way)
     with connect(traded, mode="off") as client:
         began = time.monotonic()
         killer.start()
@@ -182,9 +191,10 @@ def test_a_year_of_candles_is_whole_though_a_worker_is_killed(
         took = time.monotonic() - began
     killer.join()
 
-    assert took > 1.5, "the download was over before the kill"
     times = [int(line.split(",", 1)[0]) for line in out.read_text().splitlines()[1:]]
-    sys.stdout.write(f"{len(times)} rows in {took:.1f} s, a worker killed at 1.5 s\n")
-    assert saved.rows == 365 * 1440
+    figures = f"{len(times)} rows in {took:.1f} s, a worker killed after {rows_at_kill} rows\n"
+    sys.stdout.write(figures)
+    assert rows_at_kill[0] < len(times), "it was killed when all was there"
+    assert saved.rows == DAYS * 1440
     assert times == list(range(start, end, minute))
-    assert pids[0] not in dask.run(os.getpid).values()
+    assert victim not in dask.run(os.getpid).values()

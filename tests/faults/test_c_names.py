@@ -209,13 +209,12 @@ def test_an_ipv6_address_that_leads_nowhere_costs_a_moment(
         url = f"http://dual.lab.test:{server.port}"
         best = min(seconds_of(lambda: send(session, url)) for _ in range(3))
         # A global address of its own makes IPv6 look fine, and first; nothing comes back from it.
-        run("ip", "-6", "addr", "add", "2001:db8::1/128", "dev", "lo")
+        run("ip", "-6", "addr", "add", "2001:db8::1/128", "dev", "lo", "nodad")
         packets.add("ip6 daddr 2001:db8::1 tcp flags syn counter drop")
         names.lead("six.lab.test", "2001:db8::1", "127.0.0.1")
-        families = [found[0] for found in socket.getaddrinfo("six.lab.test", 1)]
+        eventually(lambda: socket.getaddrinfo("six.lab.test", 1)[0][0] == socket.AF_INET6)
         times = [seconds_of(lambda: send(session, url.replace("dual", "six"))) for _ in range(4)]
 
-    assert families[0] == socket.AF_INET6
     assert max(times) < best + 0.3
     assert max(times[1:]) < 0.2  # it was tried once
     assert packets.counted()[0] >= 1

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -67,8 +68,6 @@ class Browser:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        import os
-
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -79,7 +78,7 @@ class Browser:
         ask = urllib.request.Request(
             f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT"
         )
-        with urllib.request.urlopen(ask, timeout=30) as answer:
+        with urllib.request.urlopen(ask, timeout=30) as answer:  # noqa: S310  (http, and our own)
             socket_url = json.load(answer)["webSocketDebuggerUrl"]
         tab = Tab(socket_url)
         tab.size(width, height)

@@ -253,3 +253,26 @@ def test_a_call_loses_and_a_put_gains_with_the_strike(hand: Hand) -> None:
     for (_, kind), marks in series.items():
         prices = [price for _, price in sorted(marks)]
         assert prices == sorted(prices, reverse=kind == "C")
+
+
+@pytest.mark.parametrize("where", [SPOT, LINEAR, INVERSE, XRP, DOGE], ids=str)
+@pytest.mark.parametrize("interval", ["1", "3", "5", "15", "60", "D"])
+def test_many_past_klines_at_once_are_those_told_one_by_one(
+    hand: Hand, where: dict[str, str], interval: str
+) -> None:
+    span = {"D": 1440}.get(interval) or int(interval)
+    end = START_MS - 3 * 86_400_000 + 12_345
+
+    many = klines(hand, where, interval, end=str(end), limit="50")
+    forming = klines(hand, where, interval, limit="1")[0]
+
+    starts = [int(row[0]) for row in many]
+    assert starts[-1] <= end < starts[-1] + span * MINUTE_MS
+    for row in many[::7]:
+        # Up to the present, bars are made one by one.
+        until_now = klines(hand, where, interval, start=row[0])
+        if len(until_now) < 1000:
+            assert until_now[0] == row
+            assert until_now[-1] == forming
+        else:
+            assert klines(hand, where, interval, start=row[0], end=row[0]) == [row]

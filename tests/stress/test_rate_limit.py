@@ -64,19 +64,19 @@ def test_twenty_threads_never_pass_the_limit_use_it_up_and_take_turns() -> None:
     def work(me: int) -> None:
         left, waited = call(limits, READ, 0.01)
         departures.append(left)
-        if left - began > 2.0:  # the burst that fills an empty window is over
+        if left - began > 4.0:  # the burst that fills an empty window has spread by then
             waits[me].append(waited)
 
-    in_threads(20, 6.0, work)
+    in_threads(20, 8.0, work)
 
     departures.sort()
     # What a server counts that books arrivals a little late: 10 ms of the margin of 30.
     assert most_in_any(departures, 0.99) <= 50
     assert len(departures) >= 0.95 * 50 * (departures[-1] - departures[0])
-    every = [waited for one in waits.values() for waited in one]
+    every = sorted(waited for one in waits.values() for waited in one)
     mean = sum(every) / len(every)
-    assert max(sum(one) / len(one) for one in waits.values()) <= 2 * mean
-    assert max(every) <= 3 * mean, "the pauses between two bursts have been spread"
+    assert max(sum(one) / len(one) for one in waits.values()) <= 1.5 * mean
+    assert every[int(len(every) * 0.99)] <= 2 * mean
 
 
 def test_answers_that_come_late_leave_room_for_arrivals_that_were_late() -> None:

@@ -284,6 +284,33 @@ def test_a_proxy_is_http_with_a_port() -> None:
     assert "SOCKS" in fault_of(ClientConfig, "proxy", "socks5h://proxy:1080")
 
 
+def test_a_source_address_is_an_address() -> None:
+    for good in ("", "192.0.2.7", "2001:db8::7"):
+        assert ConnectionPoolConfig(source_address=good).source_address == good
+    for wrong in ("host", "1.2.3", "1.2.3.4:80", " 1.2.3.4", 5, None):
+        assert "is not an IP address" in fault_of(ConnectionPoolConfig, "source_address", wrong)
+
+
+def test_a_store_is_a_redis_without_a_password() -> None:
+    for good in ("", "redis://127.0.0.1", "redis://redis.lan:6379/0", "rediss://[::1]:6380/12"):
+        assert RateLimitConfig(store=good).store == good
+    for wrong in (
+        "redis://",
+        "redis:///0",
+        "redis://host:99999/0",
+        "redis://host/zero",
+        "redis://host?db=1",
+        "http://host",
+        "memory",
+        5,
+        None,
+    ):
+        assert "is not redis://host:port" in fault_of(RateLimitConfig, "store", wrong)
+    fault = fault_of(RateLimitConfig, "store", "redis://:hunter2@host:6379/0")
+    assert "BYBIT_REDIS_PASSWORD" in fault
+    assert "hunter2" not in fault
+
+
 @pytest.mark.parametrize("wrong", ["", " bybit", "a\nb", "x" * 65, "by bit", "_x", 'a"', 7, None])
 def test_an_exchange_label_is_fit_for_a_metric(wrong: Any) -> None:
     assert ClientConfig(exchange_label="bybit-2.eu_a").exchange_label == "bybit-2.eu_a"

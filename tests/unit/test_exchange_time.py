@@ -86,6 +86,17 @@ def test_a_slow_reply_is_refused_where_the_clock_may_be_right(clock: FakeClock) 
     assert behind_ms(time, bybit) <= 1
 
 
+def test_a_slow_reply_is_refused_also_where_its_time_was_cut_to_whole_milliseconds(
+    clock: FakeClock,
+) -> None:
+    time = passive(clock)
+    clock.advance(0.0007)
+    stamp = int(clock.wall() * 1000.0)  # 0.7 ms before it was told
+    clock.advance(1.5)
+    time.observe(stamp, 1.5, clock.monotonic())
+    assert time.known_offset() is None
+
+
 def test_a_slow_reply_that_proves_the_clock_wrong_is_taken(clock: FakeClock) -> None:
     time, bybit = passive(clock), Bybit(clock, 90.0)
     bybit.reply(time, up=0.05, down=1.95)

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
+from bybit_sync.call.breaker import Breaker
 from bybit_sync.call.hooks import CallSnapshot
 from bybit_sync.config import MetricsConfig
 from bybit_sync.metrics import ClientReport, collector_for
@@ -90,6 +91,26 @@ def test_every_metric_of_the_design_is_there_with_its_value(registry):
     assert value(registry, "bybit_rate_limit_remaining", endpoint="trade.place_order") == 9
     assert value(registry, "bybit_rate_limit_wait_seconds_count") == 1
     assert value(registry, "bybit_clock_offset_seconds") == 0.25
+    assert value(registry, "http_pool_connections_limit_per_host") == 30
+    assert value(registry, "bybit_ip_banned") is None
+
+
+def test_a_ban_is_told_and_when_a_call_may_try_again(registry, clock):
+    breaker = Breaker(clock)
+    ClientReport("bybit", pool, calls, MetricsConfig(), registry, breaker)
+    ClientReport("bybit", pool, calls, MetricsConfig(), registry, Breaker(clock))
+    assert value(registry, "bybit_ip_banned") == 0
+
+    breaker.open(600.0)
+    clock.advance(100.0)
+
+    assert value(registry, "bybit_ip_banned") == 1
+    assert value(registry, "bybit_ip_ban_remaining_seconds") == pytest.approx(500.0)
+    clock.advance(1000.0)
+    assert value(registry, "bybit_ip_banned") == 1  # until a call has been answered
+    assert value(registry, "bybit_ip_ban_remaining_seconds") == 0.0
+    breaker.close()
+    assert value(registry, "bybit_ip_banned") == 0
 
 
 def test_durations_are_counted_up_to_each_bound(registry):

@@ -354,6 +354,22 @@ def test_a_name_whose_order_is_provably_absent_is_free_again() -> None:
     ledger.begin([case(content=b"other")])
 
 
+def test_a_late_word_about_an_earlier_try_does_not_undo_the_later_one() -> None:
+    ledger = Ledger(None)
+    first, second = case(), case()
+    ledger.begin([first])
+    ledger.end({first: (UNKNOWN, "")})
+    ledger.begin([second])
+    assert second.may_be_there
+
+    ledger.end({first: (ABSENT, "")})
+    assert ledger.in_flight([second]) == [second]
+    ledger.end({second: (PLACED, "id-1")})
+    ledger.end({first: (ABSENT, "")})
+
+    assert isinstance(failure(lambda: ledger.begin([case(content=b"other")])), ConfigError)
+
+
 def test_when_the_journal_refuses_the_memory_is_as_before(journal: Journal) -> None:
     ledger = Ledger(journal)
     ledger.begin([case("warm")])

@@ -16,6 +16,7 @@ from bybit_sync.exceptions import ConfigError
 from bybit_sync.net import wire
 from bybit_sync.net.answer import lowered
 from bybit_sync.net.budget import AnswerFaultError, Budget, OversizeError, PeerClosedError
+from bybit_sync.net.raw_answer import FullRawAnswer, RawAnswer, decompress
 
 
 class FakeSocket:
@@ -63,14 +64,14 @@ def budget(max_bytes: int | None = None, sign: Any = None) -> Budget:
     return made
 
 
-def read(*pieces: bytes, max_bytes: int | None = None, bodiless: bool = False) -> wire.RawAnswer:
+def read(*pieces: bytes, max_bytes: int | None = None, bodiless: bool = False) -> RawAnswer:
     connection: Any = FakeConnection(FakeSocket([piece for piece in pieces if piece]))
     made = budget(max_bytes)
     request = wire.sealed(b"GET / HTTP/1.1\r\n", b"", made)
-    return wire.exchange(connection, request, made, bodiless=bodiless, parser=wire.FullParser)
+    return wire.exchange(connection, request, made, bodiless=bodiless, kind=FullRawAnswer)
 
 
-def facts(answer: wire.RawAnswer) -> tuple[Any, ...]:
+def facts(answer: RawAnswer) -> tuple[Any, ...]:
     return (
         answer.status,
         answer.reason,
@@ -146,7 +147,7 @@ def test_a_damaged_answer_is_an_answer_or_one_of_two_faults(
 
     try:
         answer = read(data, max_bytes=150)
-        wire.decompress(answer, 150)
+        decompress(answer, 150)
     except (AnswerFaultError, PeerClosedError):
         return
     assert 100 <= answer.status <= 999
@@ -166,19 +167,20 @@ def test_what_was_compressed_comes_out_and_what_was_damaged_does_not(
     body: bytes, coding: bytes
 ) -> None:
     packed = {b"deflate": zlib.compress, b"identity": bytes}.get(coding, gzip.compress)(body)
-    raw = [(b"Content-Encoding", coding)]
-    answer = wire.RawAnswer(200, b"", "1.1", raw, lowered(dict(raw)), packed, True)
-    assert wire.decompress(answer, None) == body
-    assert wire.decompress(answer, len(body)) == body
+    answer = RawAnswer(None, bodiless=False)
+    answer.fields[b"Content-Encoding"] = coding
+    answer.by_name, answer.body = lowered(answer.fields), packed
+    assert decompress(answer, None) == body
+    assert decompress(answer, len(body)) == body
 
     if coding != b"identity":
         answer.body = packed[:-1]
         with pytest.raises(AnswerFaultError):
-            wire.decompress(answer, None)
+            decompress(answer, None)
         if body:
             answer.body = packed
             with pytest.raises(OversizeError):
-                wire.decompress(answer, len(body) - 1)
+                decompress(answer, len(body) - 1)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def answering(**how: Any) -> FakeSocket:
     return FakeSocket([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], **how)
 
 
-def exchange(sock: FakeSocket, head: bytes, body: bytes, made: Budget) -> wire.RawAnswer:
+def exchange(sock: FakeSocket, head: bytes, body: bytes, made: Budget) -> RawAnswer:
     connection: Any = FakeConnection(sock)
     return wire.exchange(connection, wire.sealed(head, body, made), made)
 

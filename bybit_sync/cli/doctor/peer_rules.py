@@ -46,9 +46,9 @@ def _refused(evidence: Evidence, refused: float) -> Finding:
         knob="rate_limit.mode" if own else "rate_limit.store",
         suggestion={"rate_limit.mode": "wait"} if own else {},
         advice=(
-            'with rate_limit.mode = "wait" the client stays below the limits; programs and machines '
-            "that share an account or an address need rate_limit.store to count together; raised "
-            "limits go into rate_limit.endpoint_limits"
+            'with rate_limit.mode = "wait" the client stays below the limits; programs that share '
+            "an account or an address need rate_limit.store to count together; raised limits go "
+            "into rate_limit.endpoint_limits"
         ),
     )
 
@@ -87,8 +87,8 @@ def dead_dns(evidence: Evidence) -> Finding | None:
         knob="connection_pool.ttl_dns_cache",
         suggestion={"connection_pool.ttl_dns_cache": max(3600.0, ttl)},
         advice=(
-            "mend the resolver (/etc/resolv.conf; does `getent hosts api.bybit.com` answer?) or the "
-            "name in client.base_url; a longer ttl_dns_cache asks it less often"
+            "mend the resolver (/etc/resolv.conf; does `getent hosts api.bybit.com` answer?) or "
+            "the name in client.base_url; a longer ttl_dns_cache asks it less often"
         ),
     )
 
@@ -157,7 +157,7 @@ def condemned(evidence: Evidence) -> Finding | None:
     idle = evidence.setting("tcp_keepalive", "idle") or 30
     return Finding(
         name="silently dead connections",
-        symptom="idle connections die without a word: something between here and Bybit forgets them",
+        symptom="idle connections die without a word: something on the way forgets them",
         evidence=f"{plural(dead, 'connection')} condemned beside one found dead",
         knob="tcp_keepalive.idle",
         suggestion={"tcp_keepalive.idle": max(5, idle // 2)},

@@ -75,7 +75,10 @@ def no_reuse(evidence: Evidence) -> Finding | None:
     """Every call opens a connection."""
     created = evidence.total("http_pool_connections_created_total")
     reused = evidence.total("http_pool_connections_reused_total")
-    if created < 5 or reused > 0.05 * created:
+    closed = "http_pool_connections_closed_total"
+    by_us = sum(evidence.total(closed, reason=reason) for reason in ("forced", "shutdown"))
+    # What a server or a pause has ended is another rule's.
+    if created < 5 or reused > 0.05 * created or by_us < created / 2:
         return None
     forced = evidence.setting("connection_pool", "force_close")
     known = "; force_close is on" if forced else ""
