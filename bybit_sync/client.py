@@ -26,6 +26,7 @@ from bybit_sync.config import Config, Credentials, Secret, TlsConfig, resolve_cr
 from bybit_sync.exceptions import ConfigError
 from bybit_sync.forking import renew_after_fork
 from bybit_sync.net.adapter import PooledAdapter
+from bybit_sync.net.answer import HeaderBlock
 from bybit_sync.net.session import PooledSession
 from bybit_sync.net.stats import PoolStats
 
@@ -48,6 +49,9 @@ _HOSTS = {
     "demo": "https://api-demo.bybit.com",
     "demo-testnet": "https://api-demo-testnet.bybit.com",
 }
+
+
+_PING_TARGET = "/v5/market/time"
 
 
 class BybitClient(Groups):
@@ -106,6 +110,8 @@ class BybitClient(Groups):
             max_answer_bytes=self.config.client.max_answer_bytes,
         )
         self._net.prepare(self.base_url)
+        if self.config.connection_pool.ping_interval:
+            self._net.keep_warm(self.base_url, _PING_TARGET, HeaderBlock({"Accept": "*/*"}))
         signer = _signer(credentials) if credentials is not None else None
         self._store = StoreUse(self.config.rate_limit.store)
         self.pipeline = Pipeline(

@@ -45,6 +45,9 @@ BESIDE = {"simulator": (), "_codegen": ("bybit_sync.call.records",)}
 _FOLDERS = ("config", "cli")
 """Folders on a floor with single files: to these both spellings are plain."""
 
+_FACTS = ("__version__",)
+"""What the house's own file says of itself: no module, and on no floor."""
+
 _READS_TIME = ("clock",)
 _STAMPS_TIME = ("clock", "exceptions")
 _MOMENTS = ("now", "utcnow", "today")
@@ -131,7 +134,8 @@ def _targets(module: Module, node: ast.AST) -> Iterator[tuple[str, int]]:
     elif isinstance(node, ast.ImportFrom):
         base = _absolute(module, node.level, node.module or "")
         if base == HOUSE:  # what is named may be a module of it
-            yield from ((f"{HOUSE}.{alias.name}", node.level) for alias in node.names)
+            names = [alias.name for alias in node.names if alias.name not in _FACTS]
+            yield from ((f"{HOUSE}.{name}", node.level) for name in names)
         else:
             yield base, node.level
     elif isinstance(node, ast.Call) and _called(node) in ("import_module", "__import__"):

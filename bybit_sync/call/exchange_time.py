@@ -37,7 +37,9 @@ SERVER_TIME = Endpoint(
 _SAMPLE_AGE = 150.0  # seconds; samples count for one to two of these
 _SLOW_TRIP_MS = 1000.0  # a reply as slow as that is no better than a clock which it agrees with
 _CREDIBLE_MS = 600_000.0  # a passing reply that is off by more is a mock or a fault, not the time
-_CUT_MS = 1.0  # a moment told in whole milliseconds is up to one of them in the past
+# Where two moments should agree they do so within this: one is told in whole milliseconds, and a
+# busy machine may look at its own clock a little after the answer was in.
+_TOLERANCE_MS = 50.0
 _NOTABLE_MS = 1000.0
 _RIGHT_MS = 500.0  # a clock that is as right as that may be warned of again
 
@@ -133,7 +135,9 @@ class ExchangeTime:
         if received_at - round_trip < self._measured_at:
             return  # of before the measurement, which had a reason to be made
         ahead = self._now_base_ms() - passed
-        if abs(ahead) > _CREDIBLE_MS or (trip > _SLOW_TRIP_MS and 0.0 <= ahead <= trip + _CUT_MS):
+        if abs(ahead) > _CREDIBLE_MS or (
+            trip > _SLOW_TRIP_MS and 0.0 <= ahead <= trip + _TOLERANCE_MS
+        ):
             return
         with self._lock:
             self._learn(passed, trip, received_at)
@@ -206,7 +210,9 @@ class ExchangeTime:
         before = self._now_base_ms()
         with self._lock:
             known = self._proved_ms
-            knew_better = known is not None and -_CUT_MS <= known - passed <= trip + _CUT_MS
+            knew_better = (
+                known is not None and -_TOLERANCE_MS <= known - passed <= trip + _TOLERANCE_MS
+            )
             if self._current is not None and knew_better:
                 # It agrees with what was known, and the quicker replies knew it better: the call
                 # was refused for another reason, such as a slow way there.

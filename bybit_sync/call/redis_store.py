@@ -1,8 +1,9 @@
 """`RedisStore`: one budget of calls for every process and machine that uses the same Redis.
 
 Each question is one atomic script, by Redis' own clock. While Redis is away every process keeps to
-its share of each limit, by the number of processes that were heard of in the last minute; so it
-does for one window after Redis has come back, for it may have lost its counts.
+its share of each limit, by the number of processes that were heard of in the last minute; in the
+first window to its share of what was left. So it does for one window after Redis has come back,
+for it may have lost its counts.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ class RedisStore:
         if reply is None:
             wait = 0.0 if is_careful else share.take(ticket, units, calls, seconds, now)
             return Said(wait == 0.0, wait)
-        granted, wait_ms, banned_ms, members, epoch = reply
-        share.hear(int(members), str(epoch), now, seconds)
+        granted, wait_ms, banned_ms, members, used, epoch = reply
+        share.hear(members, used, epoch, now, seconds)
         if granted:
             share.note(ticket, units, now, seconds)
             return Said(True)
@@ -190,9 +191,13 @@ class RedisStore:
 
     def _note_away(self, error: Exception) -> None:
         with self._lock:
+            now = self._clock.monotonic()
             is_news = not self._is_away
             self._is_away = True
-            self._next_try = self._clock.monotonic() + _TRY_AGAIN_SECONDS
+            self._next_try = now + _TRY_AGAIN_SECONDS
+            shares = list(self._shares.values()) if is_news else []
+        for share in shares:
+            share.lose(now)
         if is_news:
             _log.warning(
                 "the Redis at %s is away, limits are kept by this process's share: %s: %s",

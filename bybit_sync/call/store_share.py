@@ -7,7 +7,8 @@ from collections import deque
 
 from bybit_sync.forking import renew_after_fork
 
-_PATIENCE = 2.0
+_PATIENCE = 2.0  # seconds that a ticket keeps its place in line after it should have asked again
+_MEMORY = 10.0  # seconds for which fewer members than before are not believed
 UNKNOWN_MEMBERS = 10
 """How many processes are taken to share a limit by one that has never heard of the others."""
 
@@ -22,28 +23,38 @@ class Share:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         renew_after_fork(self, "_lock")
-        self._turns: deque[tuple[float, int, str]] = deque()
+        self._turns: deque[tuple[float, int, str]] = deque()  # when, units, ticket
         self._line: dict[str, tuple[int, float]] = {}  # ticket: units, until when it is waited for
+        self._seconds = 0.0
         self._members = 0
         self._members_until = 0.0
-        self._epoch = ""
+        self._epoch: object = None
         self._careful_until = 0.0
-        self._seconds = 0.0
+        self._used = 0
+        self._heard_at = float("-inf")
+        self._lost_at = float("-inf")
 
-    def hear(self, members: int, epoch: str, now: float, seconds: float) -> None:
-        """What the store says beside its answer; another epoch is a store that has lost its counts.
+    def hear(self, members: int, used: int, epoch: object, now: float, seconds: float) -> None:
+        """What the store says beside its answer: how many share the window, and use of it.
 
-        Then what others did in the last window is unknown, and the members have yet to come back.
+        Another epoch is that of a store which has lost its counts. Then what others did in the
+        last window is unknown, and the members have yet to come back.
         """
         with self._lock:
             self._seconds = seconds
             if members >= self._members or now >= self._members_until:
                 self._members = members
-                self._members_until = now + 10.0
+                self._members_until = now + _MEMORY
             if epoch != self._epoch:
-                if self._epoch:
+                if self._epoch is not None:
                     self._careful_until = now + seconds
                 self._epoch = epoch
+            self._used, self._heard_at = used, now
+
+    def lose(self, now: float) -> None:
+        """The store has gone away. What it granted to others stands for one more window."""
+        with self._lock:
+            self._lost_at = now
 
     def be_careful(self, now: float) -> None:
         """Keep to the share for one window, whatever the store grants: it may have lost turns."""
@@ -64,15 +75,17 @@ class Share:
         """Take a turn of this process's part; returns 0, or the seconds until one may be free."""
         members = self._members or UNKNOWN_MEMBERS
         part = max(1, calls // members)
+        span = seconds
         if calls < members:  # less than one call a window is one call a longer window
-            seconds *= members / calls
+            span *= members / calls
         units = min(units, part)
         with self._lock:
             self._seconds = seconds
-            self._clear(now, seconds)
-            missing = self._missing(ticket, units, part)
-            if missing > 0:
-                wait = self._free_in(missing, part, seconds, now)
+            self._clear(now, span)
+            wait = self._wait(ticket, units, part, span, now)
+            if wait == 0.0 and now < self._lost_at + seconds:
+                wait = self._wait_after_loss(ticket, units, calls, members, seconds, now)
+            if wait > 0.0:
                 self._line[ticket] = units, now + wait + _PATIENCE
                 return wait
             self._line.pop(ticket, None)
@@ -99,22 +112,38 @@ class Share:
             self._turns = deque(turn for turn in self._turns if turn[2] != ticket)
         self._turns.append((now, units, ticket))
 
-    def _missing(self, ticket: str, units: int, part: int) -> int:
-        """Units that have to come free before the ticket may have its own."""
-        before = 0
-        for other, (its_units, _) in self._line.items():
-            if other == ticket:
-                break
-            before += its_units
-        used = sum(turn[1] for turn in self._turns if turn[2] != ticket)
-        return used + before + units - part
-
-    def _free_in(self, missing: int, part: int, seconds: float, now: float) -> float:
+    def _wait(self, ticket: str, units: int, part: int, seconds: float, now: float) -> float:
+        """Seconds until the part has room, behind those who asked before."""
+        before = self._before(ticket)
+        missing = self._taken(ticket) + before + units - part
+        if missing <= 0:
+            return 0.0
         rounds, missing = divmod(missing - 1, part)
         moment = now
-        for at, units, _ in self._turns:
+        for at, its_units, _ in self._turns:
             moment = at + seconds
-            missing -= units
+            missing -= its_units
             if missing < 0:
                 break
         return max(0.001, moment - now + rounds * seconds)
+
+    def _wait_after_loss(
+        self, ticket: str, units: int, calls: int, members: int, seconds: float, now: float
+    ) -> float:
+        """In the first window without the store: the part of what was left, or 1 of the unknown."""
+        is_known = self._heard_at >= self._lost_at - seconds
+        spare = (calls - self._used) // members if is_known else 1
+        if self._taken(ticket, since=self._lost_at) + self._before(ticket) + units <= spare:
+            return 0.0
+        return max(0.001, self._lost_at + seconds - now)
+
+    def _taken(self, ticket: str, since: float = float("-inf")) -> int:
+        return sum(units for at, units, its in self._turns if its != ticket and at >= since)
+
+    def _before(self, ticket: str) -> int:
+        before = 0
+        for other, (units, _) in self._line.items():
+            if other == ticket:
+                break
+            before += units
+        return before

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 import click
 
 from bybit_sync.call.moments import to_iso, to_ms
-from bybit_sync.client import BybitClient
 from bybit_sync.exceptions import ConfigError
 from bybit_sync.history import DownloadInterrupted, Saved
 from bybit_sync.history.intervals import CANDLES, SAMPLES, Interval, find_interval
 
-_ENVIRONMENTS = ("mainnet", "testnet", "demo")
+from .place import Place, with_place
 
 
 def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -50,9 +48,7 @@ class _Common:
     since: int
     until: int | None
     out: str | None
-    environment: str | None
-    local: bool
-    config: str | None
+    place: Place
     exact: bool
     workers: int
     as_json: bool
@@ -61,16 +57,6 @@ class _Common:
         """Refuse what does not go together."""
         if self.as_json and self.out is None:
             raise click.UsageError("--json tells about a file: it needs --out")
-        if self.local and (self.environment or self.config):
-            raise click.UsageError("--local goes with neither --environment nor --config")
-
-    def client(self) -> AbstractContextManager[BybitClient]:
-        """The client to load with."""
-        if self.local:
-            return BybitClient.local()
-        if self.config is not None:
-            return BybitClient.from_config(self.config, environment=self.environment)
-        return BybitClient(environment=self.environment)
 
     def how(self) -> dict[str, Any]:
         """The options of the download."""
@@ -89,9 +75,6 @@ _OPTIONS = (
         type=click.Path(dir_okay=False),
         help="A .parquet or .csv file; the same command goes on with it. Default: CSV on stdout.",
     ),
-    click.option("--environment", type=click.Choice(_ENVIRONMENTS), help="Default: mainnet."),
-    click.option("--local", is_flag=True, help="Load from a local exchange, for trials."),
-    click.option("--config", type=click.Path(dir_okay=False), help="A config.toml."),
     click.option("--exact", is_flag=True, help="Exact decimals in Parquet, in place of floats."),
     click.option("--workers", default=16, show_default=True, type=click.IntRange(1, 200)),
     click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
@@ -99,6 +82,7 @@ _OPTIONS = (
 
 
 def _common(command: Callable[..., int]) -> Callable[..., int]:
+    command = with_place(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -199,7 +183,7 @@ def _run(options: dict[str, Any], method: str, *what: Any, **params: Any) -> int
     common = _Common(**options)
     common.check()
     try:
-        with common.client() as client:
+        with common.place.client() as client:
             load = getattr(client.history, method)
             result = load(*what, common.since, common.until, **params, **common.how())
     except DownloadInterrupted as interrupt:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from .view import EndpointView, View
 
-_BAR = 40
+_BAR = 30
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -27,6 +27,9 @@ def panel(view: View, latencies: Sequence[float] = ()) -> Panel:
     if view.endpoints:
         parts.append(_endpoints(view.endpoints))
     parts.append(_rest(view))
+    if view.ban_seconds is not None:
+        told = f"Bybit has shut this address out for {view.ban_seconds:.0f} s: make no calls"
+        parts.insert(0, Text(told, style="bold red"))
     return Panel(Group(*parts), title=view.exchange, title_align="left")
 
 
@@ -50,7 +53,6 @@ def _pool(view: View) -> Text:
         ("·" * (_BAR - active - idle), "dim"),
         f"  {view.active:.0f} active  {view.idle:.0f} idle  ",
         waiting,
-        f"  limit {view.limit:.0f}",
     )
 
 
@@ -85,7 +87,9 @@ def _endpoints(endpoints: Sequence[EndpointView]) -> Table:
 
 
 def _rest(view: View) -> Text:
+    per_host = f"{view.limit_per_host:.0f} a host, " if view.limit_per_host else ""
     facts = [
+        f"limit {per_host}{view.limit:.0f} in all",
         f"opened {view.opened_per_second:.1f}/s, {view.reused_share:.0%} of calls reuse",
         f"closed: {_listed(view.closed)}" if view.closed else "",
         f"wait p99 {view.wait_p99_ms:.0f} ms" if view.wait_p99_ms else "",

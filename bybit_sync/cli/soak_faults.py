@@ -10,6 +10,10 @@ from bybit_sync.simulator import LocalExchange
 Plant = Callable[[int], None]
 """Lets one request go wrong, after so many that are spared."""
 
+_MOST_AT_ONCE = 40
+"""Each is a question to the exchange: more would keep it from its work, and the run from being
+looked at."""
+
 
 class FaultSchedule:
     """Plants faults a little at a time, so that none is left over when the load ends."""
@@ -23,8 +27,8 @@ class FaultSchedule:
 
     def top_up(self, calls: int) -> None:
         """Plant what another `calls` calls are to meet."""
-        self._owed += calls * self._share
-        if self._owed < 1 or len(self._exchange.faults.waiting()) > 100:
+        self._owed = min(self._owed + calls * self._share, _MOST_AT_ONCE)
+        if self._owed < 1 or len(self._exchange.faults.waiting()) > 2 * _MOST_AT_ONCE:
             return  # what was planted has not happened yet
         apart, spared = round(1 / self._share), 0
         while self._owed >= 1:

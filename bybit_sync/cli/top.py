@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import click
@@ -50,7 +51,8 @@ def top(url: str, interval: float, *, once: bool, as_json: bool) -> int:
         watch.look()
         _print(watch.views(), as_json=as_json)
         return 0
-    _live(watch, interval)
+    with suppress(KeyboardInterrupt):
+        _live(watch, interval)
     return 0
 
 
@@ -113,9 +115,6 @@ def _live(watch: _Watch, interval: float) -> None:
         while True:
             foot = watch.trouble or f"{watch.url} every {interval:g} s; q ends"
             live.update(screen(watch.views(), watch.history, foot), refresh=True)
-            try:
-                if wait(interval).lower() == "q":
-                    return
-            except KeyboardInterrupt:
+            if wait(interval).lower() == "q":
                 return
             watch.try_to_look()

@@ -35,6 +35,7 @@ class View:
     idle: float
     waiting: float
     limit: float
+    limit_per_host: float
     opened_per_second: float
     reused_share: float
     closed: dict[str, float]
@@ -48,6 +49,8 @@ class View:
     held_back_ms: float
     clock_offset_seconds: float | None
     dns_age_seconds: float
+    ban_seconds: float | None
+    """Seconds for which Bybit has shut the address out; None where it has not."""
 
     def figures(self) -> dict[str, Any]:
         """The view, for programs."""
@@ -67,6 +70,7 @@ def view_of(span: Span) -> View:
         idle=_pool(span, "connections_idle"),
         waiting=_pool(span, "requests_waiting"),
         limit=_pool(span, "connections_limit"),
+        limit_per_host=_pool(span, "connections_limit_per_host"),
         opened_per_second=opened * per_second,
         reused_share=reused / (opened + reused) if opened + reused else 0.0,
         closed=_totals(span, "reason", "http_pool_connections_closed_total"),
@@ -79,6 +83,9 @@ def view_of(span: Span) -> View:
         held_back_ms=span.durations("bybit_rate_limit_wait_seconds").mean * 1000,
         clock_offset_seconds=span.now("bybit_clock_offset_seconds"),
         dns_age_seconds=span.now("http_dns_age_seconds") or 0.0,
+        ban_seconds=(
+            span.now("bybit_ip_ban_remaining_seconds") if span.now("bybit_ip_banned") else None
+        ),
     )
 
 

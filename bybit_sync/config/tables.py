@@ -87,9 +87,14 @@ class ConnectionPoolConfig(Table):
     max_age: float = setting(600.0, checks.number(0, _YEAR))
     max_waiting: int = setting(0, checks.whole(0, 1_000_000))
     source_address: str = setting("", checks.address)
+    ping_interval: float = setting(0.0, checks.number(0, _DAY))
 
     @classmethod
     def _settle_together(cls, values: dict[str, Any]) -> Iterable[Fault]:
+        ping, keep = values.get("ping_interval"), values.get("keepalive_timeout")
+        if ping and keep is not None and ping >= keep:
+            text = f"{ping:g} is not below connection_pool.keepalive_timeout, which is {keep:g}"
+            yield Fault(("ping_interval",), text)
         limit, per_host = values.get("limit"), values.get("limit_per_host")
         if limit is None or per_host is None:
             return

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .columns import columns_of, rows_field
-from .frame import frame_of
 
 if TYPE_CHECKING:
     import pandas
@@ -28,4 +27,6 @@ class FrameTable:
 
     def frame(self, reply: Reply[Any], decimals: type[float | Decimal]) -> pandas.DataFrame:
         """The rows with typed columns."""
+        from .frame import frame_of
+
         return frame_of(reply, decimals=decimals)

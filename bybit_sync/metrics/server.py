@@ -14,12 +14,15 @@ from collections.abc import Callable
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from bybit_sync.clock import SYSTEM_CLOCK, Clock
+
 log = logging.getLogger("bybit_sync.metrics")
 
 PATIENCE = 10.0
 """Seconds that a reader may take over each step of asking and of taking the answer."""
 MOST_READERS = 32
 """Connections that may be open; where more come, the oldest, which are stuck, are cut off."""
+_BREATH = 0.1
 
 
 class Server(socketserver.ThreadingMixIn, WSGIServer):
@@ -36,11 +39,18 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
     allow_reuse_address = os.name == "posix"  # elsewhere it would share a port that is in use
     allow_reuse_port = False
 
-    def __init__(self, address: tuple[str, int], application: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        application: Callable[..., Any],
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._clock = clock
         self.address_family, where = _place(*address)
         self._lock = threading.Lock()
         self._readers: dict[Any, None] = {}
         super().__init__(where, _Handler)
+        self.socket.setblocking(False)  # a reader that is gone before it is accepted holds nobody
         self.set_app(application)
         self._awake, self._wake = socket.socketpair()
         self._thread = threading.Thread(
@@ -66,6 +76,16 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
                 self.handle_request()
 
     # --- the readers ----------------------------------------------------------------------
+
+    def get_request(self) -> Any:
+        """The next reader's connection."""
+        try:
+            return super().get_request()
+        except OSError:
+            # Out of descriptors: the connection stays in the queue, and a loop that asks for it
+            # again at once would take the processor from the calls.
+            self._clock.sleep(_BREATH)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer on a thread of the reader's own."""

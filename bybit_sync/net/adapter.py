@@ -39,6 +39,7 @@ from .connection import Dialer
 from .dns import Resolver
 from .leaks import LeakWatch
 from .pace import Pace
+from .pinger import Pinger
 from .pool import SlotPool, pool_classes
 from .slots import Slots
 from .sockets import socket_options
@@ -280,6 +281,10 @@ class PooledAdapter(HTTPAdapter):
             raise ConfigError(f"warm_up: {n!r} is not a number of connections (0 or more)")
         self._check_open()
         return keeper.warm_up(pool, self._slots, n, self.pool_config, self._clock)
+
+    def pinger(self, pool: SlotPool, head: bytes) -> Pinger:
+        """Keeps the pool's idle connections warm with this request, until it is closed."""
+        return Pinger(pool, self._slots, head, self.pool_config, self._clock)
 
     def _check_open(self) -> None:
         if self._slots.is_closed:

@@ -27,6 +27,7 @@ from .adapter import PooledAdapter
 from .answer import Answer, HeaderBlock, Headers
 from .budget import AnswerFaultError, Budget
 from .lean_session import LeanSession
+from .pinger import Pinger
 from .pool import SlotPool
 from .raw_answer import decompress
 
@@ -62,6 +63,7 @@ class PooledSession:
         self._cert: Any = None
         self._max_answer_bytes = max_answer_bytes
         self._pools: dict[str, SlotPool] = {}
+        self._pinger: Pinger | None = None
 
     def send(
         self,
@@ -165,12 +167,21 @@ class PooledSession:
         if base.startswith("https:"):
             self.adapter.load_trust()
 
+    def keep_warm(self, base: str, target: str, headers: HeaderBlock) -> None:
+        """From now on ask for `target` over each connection to a host that has been idle for
+        ``ping_interval`` seconds."""
+        pool = self._pool(base)
+        head = self._head(pool, base, "GET", target, headers, b"")
+        self._pinger = self.adapter.pinger(pool, head)
+
     def warm_up(self, base: str, n: int) -> int:
         """Have `n` connections to a host open, at most the caps; returns how many are."""
         return self.adapter.warm_up_pool(self._pool(base), n)
 
     def close(self) -> None:
         """Close the session and every connection; twice is fine."""
+        if self._pinger is not None:
+            self._pinger.close()
         self.session.close()
 
     # --- through whatever was put in our place --------------------------------------------

@@ -102,6 +102,17 @@ class Slots:
         close_all(victims)
         return (lease, conn) if taken else None
 
+    def take_idle(self, pool: SlotPool, before: float) -> tuple[Lease, PooledConnection] | None:
+        """The pool's connection that has been idle for longest, since `before` at least, with its
+        slot; None where there is none, or callers wait for one."""
+        host = pool.slot_host
+        lease = Lease(self, host, pool)
+        with self._lock:
+            if self._closed or host.waiting or not pool.idle or pool.idle[0].idle_since > before:
+                return None
+            host.active.add(lease.token)
+            return lease, pool.idle.pop(0)
+
     def next_idle(self, lease: Lease) -> PooledConnection | None:
         """Another idle connection for this lease, in place of one that was found unfit."""
         with self._lock:

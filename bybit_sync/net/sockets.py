@@ -14,7 +14,7 @@ from typing import Any
 
 from urllib3.util.ssltransport import SSLTransport
 
-from bybit_sync.clock import Deadline
+from bybit_sync.clock import SYSTEM_CLOCK, Deadline
 from bybit_sync.config import TcpKeepaliveConfig
 
 from .budget import Budget
@@ -27,6 +27,9 @@ _STAGGER_SECONDS = 0.25
 """How long one address is waited for before the next is tried beside it (RFC 8305)."""
 _DARWIN_KEEPIDLE = 0x10
 _MOST_SESSIONS = 256
+_VERIFIED_FOR_SECONDS = 600.0
+"""How long after its certificate was checked a host's sessions are taken up without another check:
+as long as a connection lives by default. A certificate may run out, or be replaced."""
 
 
 def _wait_at_most(sock: socket.socket, seconds: float) -> None:
@@ -58,29 +61,39 @@ class TimedSocket(socket.socket):
 class TrustContext(ssl.SSLContext):
     """A context that remembers, for each host, how to take a TLS session up again.
 
-    That spares both sides the check of certificates. A host's session is offered to that host
-    alone; where the server has forgotten it, the handshake is a whole one.
+    That spares both sides the check of certificates, for some minutes. A host's session is offered
+    to that host alone; where the server has forgotten it, the handshake is a whole one.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__()
         self.sslsocket_class = TimedSSLSocket
-        self._sessions: dict[str, ssl.SSLSession] = {}  # by host; one store or look-up at a time
+        # By host, with when its certificate was checked; one store or look-up at a time.
+        self._sessions: dict[str, tuple[ssl.SSLSession, float]] = {}
 
     def resume(self, sock: ssl.SSLSocket) -> None:
         """Offer the host's last session in the handshake that follows."""
-        session = self._sessions.get(sock.server_hostname or "")
-        if session is not None:
+        session, checked_at = self._sessions.get(sock.server_hostname or "", (None, 0.0))
+        if session is None:
+            return
+        if SYSTEM_CLOCK.monotonic() - checked_at < _VERIFIED_FOR_SECONDS:
             sock.session = session
 
     def remember(self, sock: ssl.SSLSocket) -> None:
         """Keep the session of a connection over which an answer has come: with TLS 1.3 there is
         none before that."""
-        session = sock.session
-        if session is not None and session.has_ticket and sock.server_hostname:
-            if len(self._sessions) >= _MOST_SESSIONS:
-                self._sessions.clear()
-            self._sessions[sock.server_hostname] = session
+        session, host = sock.session, sock.server_hostname
+        if session is None or not session.has_ticket or not host:
+            return
+        checked_at = SYSTEM_CLOCK.monotonic()
+        if sock.session_reused:
+            known = self._sessions.get(host)
+            if known is None:
+                return  # nobody knows any more when its certificate was checked
+            checked_at = known[1]
+        elif len(self._sessions) >= _MOST_SESSIONS:
+            self._sessions.clear()
+        self._sessions[host] = session, checked_at
 
 
 class TimedSSLSocket(ssl.SSLSocket):

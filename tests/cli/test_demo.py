@@ -72,7 +72,9 @@ def test_ctrl_c_ends_the_demo_with_what_was_measured():
         text=True,
     )
     try:
-        time.sleep(3.0)  # the exchange starts in well under a second, the rest is trading
+        while "strategy workers" not in process.stderr.readline():
+            assert process.poll() is None
+        time.sleep(1.0)  # of trading
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     finally:

@@ -17,6 +17,7 @@ from bybit_sync import (
     BybitClient,
     Config,
     ConnectionPoolConfig,
+    IpBannedError,
     MetricsConfig,
     RateLimitConfig,
     RetryConfig,
@@ -87,7 +88,7 @@ def test_a_saturated_pool_is_told_with_the_connections_that_are_missing(
     assert names(found) == ["saturated pool"]
     assert found[0]["knob"] == "connection_pool.limit_per_host"
     assert 7 <= found[0]["suggestion"]["connection_pool.limit_per_host"] <= 8
-    assert "2 connections busy" in found[0]["evidence"]
+    assert "2 connections busy of 2 that a host may have" in found[0]["evidence"]
 
 
 def test_where_the_cap_over_all_hosts_is_reached_that_one_is_named(
@@ -224,6 +225,18 @@ def test_people_read_symptom_evidence_knob_and_value(
     assert "1. skewed clock" in done.out
     assert "ahead of Bybit's clock" in done.out
     assert 'clock.mode = "passive"' in done.out
+
+
+def test_an_address_that_is_shut_out_is_told_first(exchange: LocalExchange, invoke: Invoke) -> None:
+    exchange.faults.http_status(TIME, 403)
+    with program(exchange) as client:
+        with pytest.raises(IpBannedError):
+            client.market.get_server_time()
+        (found,) = examine(invoke, client, seconds=0.3)
+
+    assert found["name"] == "shut out"
+    assert found["knob"] == "rate_limit.ip_limit"
+    assert "stop every program" in found["advice"]
 
 
 def test_pooling_that_is_off_is_told(exchange: LocalExchange, invoke: Invoke) -> None:

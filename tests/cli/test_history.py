@@ -181,7 +181,10 @@ def test_a_trial_needs_no_exchange(tmp_path: Path) -> None:
         (("klines", "BTCUSDT", "1m", "--since", "soon"), "soon"),
         (("klines", "BTCUSDT", "1m"), "--since"),
         (("klines", "BTCUSDT", "1m", "--since", "2026-01-01", "--json"), "--out"),
-        (("klines", "X", "1m", "--since", "2026-01-01", "--local", "--config", "x"), "--local"),
+        (
+            ("klines", "X", "1m", "--since", "2026-01-01", "--local", "--environment", "demo"),
+            "--local",
+        ),
     ],
 )
 def test_wrong_usage_is_told(arguments: tuple[str, ...], told: str) -> None:

@@ -111,6 +111,17 @@ def test_an_example_with_a_running_program_runs(
     assert words(example.shown) <= words(printed)
 
 
+def test_the_pictures_are_there_and_show_what_they_are_of() -> None:
+    shown = dict(re.findall(r"^!\[(\w+) on a terminal\]\((.*?)\)$", TEXT, re.MULTILINE))
+    expected = {"call": "lastPrice", "top": "waiting", "doctor": "saturated"}
+
+    assert set(shown) == set(expected)
+    for command, word in expected.items():
+        picture = (PAGE.parent / shown[command]).read_text("utf-8")
+        assert word in picture
+        assert "url(http" not in picture  # it is whole without a network
+
+
 def test_most_examples_show_what_they_print_and_every_command_is_there() -> None:
     assert sum(bool(example.shown) for example in EXAMPLES) >= 8
     for path in every_command():

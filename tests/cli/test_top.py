@@ -53,7 +53,13 @@ def test_one_look_for_people_names_what_is_slow(port: int, invoke: Invoke) -> No
     done = invoke("top", "--url", f"127.0.0.1:{port}", "--once", "--interval", "0.3")
 
     assert done.code == 0
-    for shown in ("2 active", "limit 10", "market.get_server_time", "p99", "of calls reuse"):
+    for shown in (
+        "2 active",
+        "limit 2 a host, 10 in all",
+        "market.get_server_time",
+        "p99",
+        "of calls reuse",
+    ):
         assert shown in " ".join(done.out.split())
     assert "\x1b" not in done.out
 
@@ -163,6 +169,7 @@ def a_view(**changes: object) -> View:
         "idle": 5.0,
         "waiting": 0.0,
         "limit": 100.0,
+        "limit_per_host": 30.0,
         "opened_per_second": 0.0,
         "reused_share": 1.0,
         "closed": {"idle": 2.0},
@@ -175,6 +182,7 @@ def a_view(**changes: object) -> View:
         "held_back_ms": 0.0,
         "clock_offset_seconds": 0.0123,
         "dns_age_seconds": 4.0,
+        "ban_seconds": None,
     }
     return View(**{**facts, **changes})  # type: ignore[arg-type]
 
@@ -196,6 +204,13 @@ def test_a_panel_shows_what_there_is() -> None:
 def test_a_single_connection_shows_in_a_large_pool() -> None:
     assert "█" in text_of(panel(a_view(active=1.0, limit=10_000.0)))
     assert "█" not in text_of(panel(a_view(active=0.0)))
+
+
+def test_a_ban_is_told_above_all() -> None:
+    first, second, *_ = text_of(panel(a_view(ban_seconds=321.0))).splitlines()
+
+    assert "bybit" in first
+    assert "shut this address out for 321 s" in second
 
 
 def test_two_clients_are_two_panels_with_one_foot() -> None:

@@ -34,8 +34,15 @@ class Noted:
             file.write(line.encode())
 
 
-def use_budget(client: BybitClient, seconds: float) -> tuple[int, Counter[str], list[float]]:
-    """Call as often as allowed; returns the process, how calls ended, and when they left."""
+def use_budget(
+    client: BybitClient, start: float, seconds: float
+) -> tuple[int, Counter[str], list[float]]:
+    """Call as often as allowed, from a moment of the machine's monotonic clock on.
+
+    Returns the process, how calls ended, and when they left.
+    """
+    client.warm_up(8)
+    time.sleep(max(0.0, start - time.monotonic()))
     departures = Departures()
     client.pipeline.hooks.add(departures)
     ends = call_all_the_time(client, time.monotonic() + seconds, threads=8)

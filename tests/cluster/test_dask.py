@@ -28,7 +28,7 @@ distributed = pytest.importorskip("distributed")
 
 pytestmark = [
     pytest.mark.stress,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(60),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of sockets to workers that were killed
     pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning"),
@@ -140,8 +140,9 @@ def test_workers_share_the_budget_of_one_account(
 ) -> None:
     seconds = 8.0
     with connect(traded, store=redis_server.url, ip_limit=100_000) as client:
+        start = time.monotonic() + 3.0
         tasks = [
-            dask.submit(use_budget, client, seconds, workers=[address], pure=False)
+            dask.submit(use_budget, client, start, seconds, workers=[address], pure=False)
             for address in dask.run(os.getpid)
         ]
         told = dask.gather(tasks)

@@ -191,8 +191,11 @@ def test_while_redis_is_away_each_process_keeps_to_its_share_and_says_so_once(
     redis_server.kill()
 
     for store in stores:
-        assert grab(store, 20, 10, 0.3) == 5
+        assert grab(store, 20, 10, 0.3) <= 5
         assert store.is_away
+    time.sleep(0.35)  # what others were granted before the loss has passed
+    for store in stores:
+        assert grab(store, 20, 10, 0.3) == 5
     told = [record for record in caplog.records if "is away" in record.message]
     assert len(told) == 2  # by each store, which is one per process
     assert f"127.0.0.1:{redis_server.port}" in told[0].message
@@ -232,8 +235,8 @@ def test_a_redis_that_hangs_is_away_after_half_a_second(
         assert store.take(NAME, "a", 1, 10, 0.5).granted
         assert 0.4 < time.monotonic() - began < 2.0
         began = time.monotonic()
-        assert store.take(NAME, "b", 1, 10, 0.5).granted
-        assert time.monotonic() - began < 0.3
+        assert 0.0 < store.take(NAME, "b", 1, 10, 0.5).wait <= 0.5
+        assert time.monotonic() - began < 0.3, "the others do not wait for it"
     finally:
         redis_server.resume()
 
@@ -241,5 +244,7 @@ def test_a_redis_that_hangs_is_away_after_half_a_second(
 def test_a_process_that_never_reached_redis_takes_a_tenth() -> None:
     store = RedisStore("redis://127.0.0.1:1/0")
 
-    assert grab(store, 20, 50, 1.0) == 5
+    assert grab(store, 20, 50, 0.3) == 1
+    time.sleep(0.35)
+    assert grab(store, 20, 50, 0.3) == 5
     store.close()

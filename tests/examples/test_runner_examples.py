@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import toml
 
-from bybit_sync import StrategyRunner
+from bybit_sync import Config, StrategyRunner
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "runner.md").read_text("utf-8")
@@ -78,3 +79,15 @@ def test_the_example_of_a_dask_cluster_downloads_and_runs() -> None:
     for symbol in ("BTCUSDT", "ETHUSDT", "XRPUSDT"):
         (prices,) = re.findall(rf"^{symbol}: (\d+) prices on \d workers", told, re.MULTILINE)
         assert int(prices) >= 2
+
+
+def test_what_the_page_on_scale_shows_is_python_and_toml_of_ours() -> None:
+    text = (ROOT / "docs" / "scale.md").read_text("utf-8")
+
+    shown = re.findall(r"^```(python|toml)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    for language, block in shown:
+        if language == "python":
+            compile(block, "scale.md", "exec")
+        else:
+            Config.from_dict(toml.loads(block))
+    assert len(shown) == 4

@@ -11,6 +11,7 @@ import socket
 import time
 import urllib.request
 from collections.abc import Iterator
+from wsgiref.simple_server import WSGIServer, demo_app
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bybit_sync import ClientConfig, MetricsConfig
 from bybit_sync.metrics import server
 from bybit_sync.simulator import LocalExchange
+from tests.conftest import FakeClock
 
 from .tools import RESTING, connect, eventually
 
@@ -256,6 +258,24 @@ def test_a_reader_that_leaves_in_the_middle_is_no_news(
         r for r in caplog.records if r.levelno > logging.DEBUG and "metrics on" not in r.msg
     ]
     assert capfd.readouterr().err == ""
+
+
+def test_without_descriptors_it_pauses_and_serves_once_there_are_some(
+    clock: FakeClock, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    serving = server.Server(("127.0.0.1", free_port), demo_app, clock)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(WSGIServer, "get_request", none_left)
+            with socket.create_connection(("127.0.0.1", free_port), timeout=5):
+                eventually(lambda: len(clock.slept) > 2)
+        assert set(clock.slept) == {0.1}
+        assert "Hello world!" in fetch(free_port)
+    finally:
+        serving.close()
 
 
 def _is_ended(reader: socket.socket) -> bool:

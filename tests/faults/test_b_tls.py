@@ -10,6 +10,7 @@ import pytest
 
 from bybit_sync import BybitClient, BybitError, Config, ConfigError, TlsConfig
 from bybit_sync.exceptions import BadAnswerError, TlsError
+from bybit_sync.net import sockets
 from bybit_sync.net.session import PooledSession
 from bybit_sync.simulator import LocalExchange
 from tests.exchange.tools import RESTING, connect
@@ -134,6 +135,33 @@ def reloading(serve: Serve, trust: Trust) -> servers.Server:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trust.ca.issue_cert("127.0.0.1").configure_cert(context)
     return serve(servers.answering(), tls=context)
+
+
+@pytest.mark.row(20)
+def test_sessions_that_are_taken_up_do_not_outlive_their_certificate_for_long(
+    make_session: MakeSession,
+    reloading: servers.Server,
+    trust: Trust,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that keeps its ticket keys over the reload would take up sessions for ever."""
+    monkeypatch.setattr(sockets, "_VERIFIED_FOR_SECONDS", 0.3)
+    session, server = make_session(force_close=True), reloading
+    assert server.tls is not None
+    assert send(session, server.url).status == 200
+    trust.ca.issue_cert("elsewhere.test").configure_cert(server.tls)
+    errors: list[BybitError] = []
+
+    def is_noticed() -> bool:
+        try:
+            send(session, server.url)
+        except BybitError as error:
+            errors.append(error)
+        return bool(errors)
+
+    eventually(is_noticed)
+
+    assert type(errors[0]) is TlsError
 
 
 @pytest.mark.row(20)

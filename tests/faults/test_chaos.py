@@ -137,7 +137,8 @@ def test_orders_through_a_proxy_that_breaks_connections_are_what_their_callers_w
         assert max(booked.values()) == max(arrived.values()) == 1
         assert trader.placed <= booked.keys() <= trader.placed | trader.unknown
         assert arrived.keys() <= trader.placed | trader.unknown
-        assert max(trader.seconds) <= TOTAL * 1.1 + 0.15  # sixteen threads share the processors
+        # Loose: sixteen threads share an interpreter with the proxy's own.
+        assert max(trader.seconds) <= TOTAL * 1.1 + 0.5
 
         # Those to ask about can be asked about, by name, and the answer is the book's.
         proxy.is_breaking = False

@@ -36,6 +36,8 @@ from tests.net.tools import Crew, send
 from tests.net.tools import is_at_rest as rests
 
 LIMITER_OFF = RateLimitConfig(mode="off")
+CROWD = 0.3
+"""Seconds that thirty threads of one busy interpreter may keep each other waiting."""
 
 # --- 107: exceptions out of nowhere -------------------------------------------------------
 
@@ -179,11 +181,11 @@ def test_close_during_thirty_calls_lets_them_end_in_time_and_refuses_what_comes_
         eventually(lambda: client.pool_stats().active == 30)
         started = time.monotonic()
         client.close()
-        assert time.monotonic() - started <= 1.0 + 0.2
+        assert time.monotonic() - started <= 1.0 + 0.2 + CROWD
 
     assert sum(outcomes.values()) == 30
     assert outcomes["ok"] == 20
-    assert max(crew.results) <= 1.0 * 1.1 + 0.05
+    assert max(crew.results) <= 1.0 * 1.1 + 0.05 + CROWD
     assert is_at_rest(client)
     for use in (
         client.market.get_server_time,

@@ -174,6 +174,8 @@ def test_twenty_thousand_generated_configs_are_valid_or_refused() -> None:
             outcomes["refused" if str(error) else "refused without a word"] += 1
         else:
             outcomes["made"] += 1
+            if outcomes["made"] % 4:
+                continue  # a close look makes two more: every fourth is enough
             assert dataclasses.replace(made) == made
             assert Config.from_dict(dataclasses.asdict(made)) == made
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +24,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bybit_sync import BybitClient, BybitError, MetricsConfig, RateLimitConfig, RetryConfig
 from bybit_sync.simulator import LocalExchange
-from tests.exchange.test_gauges import fetch
 from tests.exchange.tools import TIME, Seen, connect, eventually, failure, is_at_rest
 from tests.net.tools import Crew
 
@@ -43,6 +43,13 @@ def port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         found: int = sock.getsockname()[1]
         return found
+
+
+def fetch(port: int) -> str:
+    """What a scraper gets."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        text: str = page.read().decode()
+        return text
 
 
 def scraped(registry: CollectorRegistry) -> dict[tuple[str, tuple[str, ...]], float]:

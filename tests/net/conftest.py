@@ -17,6 +17,7 @@ from bybit_sync.config import ConnectionPoolConfig, TcpKeepaliveConfig, TlsConfi
 from bybit_sync.net.adapter import PooledAdapter
 from bybit_sync.net.connection import PooledConnection
 from bybit_sync.net.session import PooledSession
+from tests.faults.leaks import nothing_left  # noqa: F401  # after each test here, too
 
 from .servers import Script, Server
 from .tools import TOTAL

@@ -43,8 +43,7 @@ FRAMING_FAULTS = {
     "a change of protocols": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n"
     b"Connection: Upgrade\r\n\r\nhello",
     "an unasked encoding": OK + b"Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
-    "another unasked encoding": OK
-    + b"Content-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}",
+    "another unasked encoding": OK + b"Content-Encoding: zstd\r\nContent-Length: 2\r\n\r\n{}",
     "six encodings": OK
     + b"Content-Encoding: gzip, gzip, gzip, gzip, gzip, gzip\r\nContent-Length: 2\r\n\r\n{}",
     "damaged gzip": OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",

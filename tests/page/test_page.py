@@ -6,7 +6,6 @@ import io
 import threading
 
 import pytest
-from PIL import Image
 from prometheus_client import CollectorRegistry
 
 from bybit_sync import BybitError, MetricsConfig
@@ -17,6 +16,8 @@ from tests.unit.test_metrics_status import host
 
 from .browser import Browser, Tab
 from .conftest import Stage
+
+Image = pytest.importorskip("PIL.Image", reason="needs pillow, which comes with matplotlib")
 
 NAMES = "[...document.querySelectorAll('#endpoints tbody tr')].map((row) => row.cells[0].innerText)"
 

@@ -51,6 +51,7 @@ BOUNDS: list[tuple[Any, str, list[Any], list[Any]]] = [
     (ConnectionPoolConfig, "ttl_dns_cache", [0, 0.5, 604_800], [-1, 604_801]),
     (ConnectionPoolConfig, "keepalive_timeout", [0, 0.5, 86_400], [-0.1, 86_401]),
     (ConnectionPoolConfig, "max_age", [0, 1, 31_536_000], [-1, 10**9]),
+    (ConnectionPoolConfig, "ping_interval", [0, 1, 29], [-1, 10**9]),
     (ConnectionPoolConfig, "max_waiting", [0, 1_000_000], [-1, 1_000_001]),
     (TcpKeepaliveConfig, "idle", [1, 32_767], [0, 32_768]),
     (TcpKeepaliveConfig, "interval", [1, 32_767], [0, 32_768]),
@@ -92,6 +93,7 @@ def test_defaults_are_those_of_the_contract() -> None:
         "max_age": 600.0,
         "max_waiting": 0,
         "source_address": "",
+        "ping_interval": 0.0,
     }
     assert dataclasses.astuple(TcpKeepaliveConfig()) == (True, 30, 10, 3, 30)
     assert dataclasses.astuple(TlsConfig()) == ("", "", "", "TLSv1.2")

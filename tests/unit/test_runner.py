@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import bybit_sync
 from bybit_sync import ConfigError, StrategyRunner
-from bybit_sync.runner import RunReport
+from bybit_sync.runner import RunnerStats, RunReport
 from bybit_sync.runner.report import as_rich
 
 
@@ -277,3 +277,27 @@ def test_without_rich_a_live_table_says_what_to_install(
     with pytest.raises(ConfigError, match=r'pip install "bybit-sync\[cli\]"'):
         runner.run(1, live=True)
     assert "idle" in repr(runner)
+
+
+def test_a_notebook_has_the_table_kept_up_to_date(
+    runner: StrategyRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    display = pytest.importorskip("IPython.display")
+    pages: list[str] = []
+
+    class Handle:
+        def update(self, stats: RunnerStats) -> None:
+            pages.append(stats._repr_html_())
+
+    def show(stats: RunnerStats, *, display_id: bool) -> Handle:
+        pages.append(stats._repr_html_())
+        return Handle()
+
+    monkeypatch.setattr(display, "display", show)
+    monkeypatch.setattr("bybit_sync.runner.live._is_notebook", lambda: True)
+    runner.add(Times(), every=0.01, name="t")
+
+    runner.run(0.05, live=True)
+
+    assert len(pages) >= 2
+    assert all("<table>" in page for page in pages)

@@ -296,6 +296,24 @@ def test_a_pickled_job_brings_back_what_the_step_changed(clock: FakeClock) -> No
     assert ":" in result.worker
 
 
+class Impatient:
+    """Notes how long a call of its step might take."""
+
+    def __init__(self) -> None:
+        self.left = 0.0
+
+    def step(self, client: object) -> None:
+        self.left = Deadline.after(60.0).remaining()
+
+
+def test_the_time_of_a_step_is_cut_elsewhere_too(clock: FakeClock) -> None:
+    sent = job(Impatient(), clock, timeout=2.0)
+
+    result = run_step(pickle.loads(pickle.dumps(sent)))  # noqa: S301
+
+    assert 0.0 < result.target.left <= 2.0
+
+
 def test_a_failure_elsewhere_comes_back_with_its_traceback(clock: FakeClock) -> None:
     result = run_step(pickle.loads(pickle.dumps(job(fails, clock))))  # noqa: S301
 

@@ -78,9 +78,15 @@ local function free_in(missing, calls, span)
   return math.max(1, tonumber(entry[2]) - now + rounds * span)
 end
 
+-- What every answer ends with: who else is here, how much is used, and of which life this is.
+local function answer(granted, wait, banned)
+  local epoch = redis.call('HGET', facts, 'epoch') or ''
+  return {granted, wait, banned, redis.call('ZCARD', members), fact('used'), epoch}
+end
+
 local function refused(wait, banned)
   redis.call('PEXPIRE', facts, FORGET_MS)
-  return {0, wait, banned, redis.call('ZCARD', members), redis.call('HGET', facts, 'epoch')}
+  return answer(0, wait, banned)
 end
 
 local function take(ticket, units, calls, span)
@@ -129,7 +135,7 @@ local function take(ticket, units, calls, span)
   end
   redis.call('PEXPIRE', standing, span + FORGET_MS)
   redis.call('PEXPIRE', facts, span + FORGET_MS)
-  return {1, 0, 0, redis.call('ZCARD', members), redis.call('HGET', facts, 'epoch')}
+  return answer(1, 0, 0)
 end
 
 -- The entry of a ticket whose units are not told: one, as nearly always, or looked for.
@@ -163,4 +169,4 @@ elseif operation == 'welcome' then
   redis.call('HDEL', facts, 'banned', 'probe')
 end
 redis.call('PEXPIRE', facts, FORGET_MS)
-return {1, 0, 0, redis.call('ZCARD', members), redis.call('HGET', facts, 'epoch') or ''}
+return answer(1, 0, 0)

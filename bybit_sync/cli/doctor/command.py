@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from bybit_sync.clock import SYSTEM_CLOCK
 
 from .evidence import Evidence, Finding, plural
 from .rules import RULES, findings
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _LOOKS = 20
 
@@ -114,14 +118,28 @@ def _tell(evidence: Evidence, listed: list[Finding]) -> None:
     for number, each in enumerate(listed, start=1):
         colour = "red" if each.is_certain else "yellow"
         console.print(f"\n[bold {colour}]{number}. {escape(each.name)}[/]: {escape(each.symptom)}")
-        for label, text in (
-            ("evidence", each.evidence),
-            ("knob", each.knob),
-            ("set", _values(each)),
-            ("do", each.advice),
-        ):
-            if text:
-                console.print(f"   [dim]{label:9}[/]{escape(text)}", soft_wrap=True)
+        _tell_parts(console, each)
+
+
+def _tell_parts(console: Console, finding: Finding) -> None:
+    """Aligned on a terminal; in a pipe each part is one line, however long."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    parts = {
+        "evidence": finding.evidence,
+        "knob": finding.knob,
+        "set": _values(finding),
+        "do": finding.advice,
+    }
+    grid = Table.grid(padding=(0, 1))
+    for label, text in parts.items():
+        if text and console.is_terminal:
+            grid.add_row("  ", f"[dim]{label}[/]", escape(text))
+        elif text:
+            console.print(f"   {label:9}{escape(text)}", soft_wrap=True)
+    if grid.row_count:
+        console.print(grid)
 
 
 def _values(finding: Finding) -> str:

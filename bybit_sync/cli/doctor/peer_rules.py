@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from bybit_sync.exceptions import BybitError, ClockError, DnsError, RateLimitedError, TlsError
+from bybit_sync.exceptions import (
+    BybitError,
+    ClockError,
+    DnsError,
+    IpBannedError,
+    RateLimitedError,
+    TlsError,
+)
 
 from .evidence import Evidence, Finding, plural, seconds
 
@@ -10,6 +17,26 @@ _NOTABLE_OFFSET = 0.5
 _HELD_BACK = 0.05
 _USUAL_TTL = 300.0
 _USUAL_KEEPALIVE = 30.0
+
+
+def banned(evidence: Evidence) -> Finding | None:
+    """Bybit has shut this address out."""
+    seen = _ended_with(evidence, IpBannedError)
+    if not seen and not evidence.span.now("bybit_ip_banned"):
+        return None
+    left = evidence.span.now("bybit_ip_ban_remaining_seconds") or 0.0
+    refused = evidence.calls(outcome="bad_answer") + evidence.calls(outcome="transport_error")
+    return Finding(
+        name="shut out",
+        symptom="Bybit has shut this address out (HTTP 403): too many calls of all its programs",
+        evidence=f"{seconds(left)} left; {plural(refused, 'call')} ended without an answer",
+        knob="rate_limit.ip_limit",
+        suggestion={"rate_limit.ip_limit": 400, "rate_limit.mode": "wait"},
+        advice=(
+            "stop every program on this address until the ban is over; then fewer calls per "
+            "address, and rate_limit.store where several programs share it"
+        ),
+    )
 
 
 def limit_hit(evidence: Evidence) -> Finding | None:

@@ -22,6 +22,8 @@ def saturated(evidence: Evidence) -> Finding | None:
     busy, most = max(active), max(waiting)
     enough = math.ceil(busy + max(most, 1.0))
     limit = max(evidence.gauge("connections_limit"))
+    per_host = max(evidence.gauge("connections_limit_per_host"))
+    allowed = f" of {per_host:.0f} that a host may have" if per_host else ""
     knobs = {"connection_pool.limit_per_host": enough}
     if enough > limit:
         knobs = {"connection_pool.limit": enough, **knobs}
@@ -29,7 +31,8 @@ def saturated(evidence: Evidence) -> Finding | None:
         name="saturated pool",
         symptom="calls queue for a connection: the pool is smaller than the crowd that calls",
         evidence=(
-            f"{plural(most, 'caller')} waiting at most, {plural(busy, 'connection')} busy; "
+            f"{plural(most, 'caller')} waiting at most, {plural(busy, 'connection')} busy"
+            f"{allowed}; "
             f"{plural(waits.count, 'call')} queued, {seconds(waits.mean)} each on average"
         ),
         knob=f"connection_pool.{'limit' if busy >= limit else 'limit_per_host'}",

@@ -10,6 +10,7 @@ from .evidence import Evidence, Finding
 Rule = Callable[[Evidence], "Finding | None"]
 
 RULES: tuple[Rule, ...] = (
+    peer_rules.banned,
     peer_rules.dead_dns,
     peer_rules.unreachable,
     peer_rules.skewed_clock,

@@ -84,6 +84,7 @@ class Table {
 
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
+  if (seconds === 0) return "0 s";
   const size = Math.abs(seconds);
   if (size >= 120) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
   if (size >= 1) return `${seconds.toFixed(size < 10 ? 2 : 1)} s`;

@@ -86,7 +86,7 @@ function showTiles(now, then, seconds) {
       past.series(chosen, (a, b) => secondsOr(quantile(less(timesOf(a), b && timesOf(b)), 0.99)))),
     tile("failed calls", number(failed), calls ? `${(100 * failed / calls).toFixed(1)} % of ${number(calls)}` : "no calls",
       failed ? "bad" : "", past.series(chosen, (a, b) => failuresOf(a) - failuresOf(b))),
-    tile("waiting calls", number(now.pool.waiting), `${number(now.pool.active)} connections in use`,
+    tile("waiting calls", number(now.pool.waiting), `connections in use: ${number(now.pool.active)}`,
       now.pool.waiting ? "busy" : "", past.series(chosen, (a) => a.pool.waiting)),
     tile("clock offset", offset === null ? "–" : `${offset < 0 ? "−" : "+"}${duration(Math.abs(offset))}`,
       offset === null ? "not known yet" : "Bybit's less ours", Math.abs(offset) > DRIFT ? "bad" : "",
