@@ -7,28 +7,32 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from .chart import draw
 from .machine import headline
 from .measure import BenchmarkError
 from .options import FULL, GUARD, QUICK, Options
 from .results import alarming
 from .run import Report, run
 from .server import ServerError
-from .table import render
-from .workloads import ALL
+from .table import markdown, render
+from .workloads import ALL, ON_REQUEST
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code: 0 done, 1 failed, 2 wrong usage."""
     given = _parser().parse_args(arguments)
-    wanted = [each for each in ALL if not given.only or each.name in given.only]
+    known = [*ALL, *ON_REQUEST] if given.only else ALL
+    wanted = [each for each in known if not given.only or each.name in given.only]
     try:
         report = run(wanted, _options(given), _tell)
+        if given.chart:
+            draw(report.results, headline(report.machine), Path(given.chart))
     except (BenchmarkError, ServerError) as error:
         _tell(f"failed: {error}")
         return 1
-    text = json.dumps(report.to_dict(), indent=2) + "\n" if given.json else _as_text(report)
-    sys.stdout.write(text)
+    sys.stdout.write(_shown(report, given))
     return _guard(report) if given.guard else 0
 
 
@@ -37,6 +41,14 @@ def _guard(report: Report) -> int:
     for each in alarms:
         _tell(f"worse than twice its floor: {each}")
     return 1 if alarms else 0
+
+
+def _shown(report: Report, given: argparse.Namespace) -> str:
+    if given.json:
+        return json.dumps(report.to_dict(), indent=2) + "\n"
+    if given.markdown:
+        return f"{headline(report.machine)}\n\n{markdown(report.results)}"
+    return _as_text(report)
 
 
 def _as_text(report: Report) -> str:
@@ -58,13 +70,16 @@ def _parser() -> argparse.ArgumentParser:
         "--guard", action="store_true", help="short; exit 1 if worse than twice a floor"
     )
     parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument("--markdown", action="store_true", help="print the README's table")
+    parser.add_argument("--chart", metavar="FILE", help="write a picture as well (PNG)")
     parser.add_argument("--rounds", type=_positive, help="how often the contenders take turns")
     parser.add_argument(
         "--only",
         action="append",
         metavar="NAME",
-        choices=[each.name for each in ALL],
-        help=f"one workload, or several: {', '.join(each.name for each in ALL)}",
+        choices=[each.name for each in (*ALL, *ON_REQUEST)],
+        help=f"one workload, or several: {', '.join(each.name for each in ALL)}; only when named: "
+        f"{', '.join(each.name for each in ON_REQUEST)}",
     )
     return parser
 

@@ -16,7 +16,10 @@ class Options:
     crowd_seconds: float = 1.5
     """What a crowd of threads is given in one turn."""
 
+    many_calls: int = 1_000_000
+    """Calls of the workload that looks for what grows."""
+
 
 FULL = Options()
-QUICK = Options(rounds=5, calls=100, crowd_seconds=0.6)
+QUICK = Options(rounds=5, calls=100, crowd_seconds=0.6, many_calls=50_000)
 GUARD = Options(rounds=5, calls=60, crowd_seconds=0.5)

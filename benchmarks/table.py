@@ -24,6 +24,18 @@ def render(results: Sequence[Result]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def markdown(results: Sequence[Result]) -> str:
+    """What has a floor, as the table that the README shows."""
+    lines = ["| work | measured | floor | aim |", "|---|---|---|---|"]
+    for result in results:
+        for each in result.comparisons:
+            if each.budget is not None:
+                name = f"{result.name}: {each.label}"
+                cells = (number(each.value), number(each.budget.floor), number(each.budget.aim))
+                lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _title(result: Result) -> str:
     if result.others is None or result.others < _QUIET:
         return result.title

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -24,7 +23,6 @@ from bybit_sync.call.store_use import StoreUse
 from bybit_sync.clock import SYSTEM_CLOCK, Clock
 from bybit_sync.config import Config, Credentials, Secret, TlsConfig, resolve_credentials
 from bybit_sync.exceptions import ConfigError
-from bybit_sync.forking import renew_after_fork
 from bybit_sync.net.adapter import PooledAdapter
 from bybit_sync.net.answer import HeaderBlock
 from bybit_sync.net.session import PooledSession
@@ -32,12 +30,17 @@ from bybit_sync.net.stats import PoolStats
 
 from . import frames as frames  # tells replies what their rows hold
 from .metrics import ClientReport
+from .notebook.shell import is_notebook
+from .parts import Once, Stopping, end
 from .travel import origin_of, pack, unpack
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from .history import History
+    from .notebook.charts import Charts
+    from .notebook.display import ClientDisplay
+    from .notebook.watch import Watch
     from .orders import Orders
     from .pages import Pages
 
@@ -138,12 +141,23 @@ class BybitClient(Groups):
             registry,
             self.pipeline.limiter.address.breaker,
         )
-        self._orders = _Once(partial(_orders, self.pipeline, self.config))
+        self._orders = Once(partial(_orders, self.pipeline, self.config))
+        self._display = Once(
+            partial(_display, self.base_url, self.has_credentials, self.adapter, self.pipeline)
+        )
         # Ends what was started, whether by close(), by the collector or at exit; nothing in
         # here may hold the client itself. The report is last: it keeps the final counts.
-        self._ending = weakref.finalize(
-            self, _end, self.pipeline, self._orders, self._net, self._store, self._report
+        self._parts = (
+            self.pipeline,
+            self._orders,
+            self._net,
+            self._store,
+            self._display,
+            self._report,
         )
+        self._ending = weakref.finalize(self, end, *self._parts)
+        if is_notebook():
+            self._display.get()  # records from now on: the first chart shows the first call
         self._log_start()
 
     @classmethod
@@ -191,16 +205,7 @@ class BybitClient(Groups):
             exchange.stop()
             raise
         client._ending.detach()
-        client._ending = weakref.finalize(
-            client,
-            _end,
-            client.pipeline,
-            client._orders,
-            client._net,
-            client._store,
-            client._report,
-            _Stopping(exchange.stop),
-        )
+        client._ending = weakref.finalize(client, end, *client._parts, Stopping(exchange.stop))
         client.exchange = exchange
         return client
 
@@ -283,6 +288,28 @@ class BybitClient(Groups):
         """
         self._report.update()
 
+    # --- in a notebook --------------------------------------------------------------------
+
+    def _repr_html_(self) -> str:
+        shown: str = self._display.get().html()
+        return shown
+
+    def watch(self, every: float = 1.0) -> Watch:
+        """Show the client below the cell and redraw it every so many seconds, while other cells
+        run, until ``.stop()``, `close` or the next `watch`. Outside a notebook nothing is shown.
+
+        Raises:
+            ConfigError: `every` is not from 0.1 to 60.
+        """
+        watch: Watch = self._display.get().watch(every)
+        return watch
+
+    @property
+    def plot(self) -> Charts:
+        """Charts: ``.latency()`` of the last calls, ``.pool()``, and ``.candles(frame)``."""
+        charts: Charts = self._display.get().charts
+        return charts
+
     # --- the end --------------------------------------------------------------------------
 
     @property
@@ -336,59 +363,27 @@ def _signer(credentials: Credentials) -> Signer:
     raise refused
 
 
-def _end(*parts: _Closable) -> None:
-    for part in parts:
-        part.close()
-
-
 def _orders(pipeline: Pipeline, config: Config) -> Orders:
     from .orders import Orders  # here: many programs only read
 
     return Orders(pipeline, config.orders, config.connection_pool.total_timeout)
 
 
-class _Once:
-    """A part that is made at first use, by whichever thread comes first, and ends with the client.
+def _display(
+    place: str, has_keys: bool, adapter: PooledAdapter, pipeline: Pipeline
+) -> ClientDisplay:
+    from .notebook.display import ClientDisplay, Sources  # here: most programs show nothing
 
-    The lock guards the part, and is held while it is made.
-    """
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        renew_after_fork(self, "_lock")
-        self._part: Any = None
-        self._is_closed = False
-
-    def get(self) -> Any:
-        """The part."""
-        if self._part is None:
-            with self._lock:
-                if self._part is None:
-                    part = self._make()
-                    if self._is_closed:
-                        part.close()
-                    self._part = part
-        return self._part
-
-    def close(self) -> None:
-        """End the part, if there is one."""
-        with self._lock:
-            self._is_closed = True
-        if self._part is not None:
-            self._part.close()
-
-
-class _Stopping:
-    """A local exchange, as one of the parts that end with the client."""
-
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self.close = stop
-
-
-class _Closable(Protocol):
-    def close(self) -> None:
-        """Give back what is held; twice is fine."""
+    return ClientDisplay(
+        Sources(
+            place=place,
+            has_keys=has_keys,
+            read_pool=adapter.stats,
+            hooks=pipeline.hooks,
+            breaker=pipeline.limiter.address.breaker,
+            clock=SYSTEM_CLOCK,
+        )
+    )
 
 
 def _with_place(config: Config, environment: str | None, base_url: str | None) -> Config:

@@ -87,7 +87,7 @@ class RedisLease:
         except checks.RefusedError as refused:
             raise ConfigError(f"lease: {refused}") from None
         self._url = url
-        self._keeper = _keeper_of(url)
+        _keeper_of(url)  # says here what is missing
 
     @contextmanager
     def hold(self, strategy: str, run: str, number: int) -> Iterator[str]:
@@ -99,22 +99,26 @@ class RedisLease:
         token = uuid.uuid4().hex
         key = f"{self._prefix}:lease:{{{strategy}}}"
         ttl_ms = round(self._seconds * 1000)
-        verdict = self._keeper.begin(key, token, ttl_ms, run, number)
+        keeper = _keeper_of(self._url)
+        verdict = keeper.begin(key, token, ttl_ms, run, number)
         if verdict != GO:
             yield verdict
             return
-        self._keeper.keep(key, token, ttl_ms)
+        keeper.keep(key, token, ttl_ms)
         try:
             yield GO
         finally:
-            self._keeper.end(key, token)
+            keeper.end(key, token)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _made, (self._url, self._seconds, self._prefix)
 
 
 def _made(url: str, seconds: float, prefix: str) -> RedisLease:
-    return RedisLease(url, seconds=seconds, prefix=prefix)
+    # Nothing here may raise: a task that cannot be unpickled makes a Dask worker hang.
+    lease = RedisLease.__new__(RedisLease)
+    lease._url, lease._seconds, lease._prefix = url, seconds, prefix
+    return lease
 
 
 class _Keeper:

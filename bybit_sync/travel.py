@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bybit_sync.config import Config, Credentials, Secret, resolve_credentials
 from bybit_sync.config.credentials import KEY_VARIABLE, SECRET_VARIABLE
@@ -162,10 +162,37 @@ def pack(client: BybitClient) -> Recipe:
     return recipe
 
 
-def unpack(recipe: Recipe) -> BybitClient:
+class AbsentClient:
+    """In place of a client that cannot be made here: whatever is asked of it raises the reason.
+
+    Raised already while a task is unpickled, the reason would break a pool of processes, and make
+    a Dask worker hang; this way it is the task that fails.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # whoever asks for a protocol is no caller
+            raise AttributeError(name)
+        raise self._error.with_traceback(None)
+
+    def __enter__(self) -> NoReturn:
+        raise self._error.with_traceback(None)
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Never reached."""
+
+    def __repr__(self) -> str:
+        return f"<no BybitClient here: {self._error}>"
+
+
+def unpack(recipe: Recipe) -> BybitClient | AbsentClient:
     """This process's client for what was pickled; the same one each time, while it is open.
 
-    Raises:
-        ConfigError: see `Recipe.make`.
+    Where it cannot be made, an `AbsentClient`: its first use raises what `Recipe.make` raised.
     """
-    return _RESIDENTS.admit(recipe)
+    try:
+        return _RESIDENTS.admit(recipe)
+    except Exception as error:  # noqa: BLE001  (raised again at the first use)
+        return AbsentClient(error)

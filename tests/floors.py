@@ -27,6 +27,7 @@ FLOORS = {
     "frames": 4,
     "metrics": 4,
     "pages": 4,
+    "parts": 4,
     "notebook": 4,
     "dashboards": 4,
     "unified_trading": 4,

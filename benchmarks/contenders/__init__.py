@@ -16,7 +16,7 @@ from .base import Contender
 from .curl import PyCurl
 from .httpclient import HttpClient
 from .httpx_client import Httpx
-from .ours import Ours, OurSession
+from .ours import OurOrders, Ours, OurSession
 from .peers import Ccxt, Pybit
 from .pool import Urllib3
 from .sessions import Requests
@@ -30,6 +30,7 @@ __all__ = [
     "HttpClient",
     "Httpx",
     "Kind",
+    "OurOrders",
     "OurSession",
     "Ours",
     "PyCurl",

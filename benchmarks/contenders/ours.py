@@ -46,6 +46,18 @@ class OurSession(Ours):
         return call_over(self.opened().session, self, work)
 
 
+class OurOrders(Ours):
+    """``client.orders.place(…)``: an order whose fate is followed to its end."""
+
+    name = "bybit_sync orders"
+
+    def call_for(self, work: Work) -> Call:
+        place = self.opened().orders.place
+        # A name of its own for each: one that was used is not sent a second time.
+        params = {name: value for name, value in work.params.items() if name != "orderLinkId"}
+        return lambda: {"retCode": 0, "result": place(**params)}
+
+
 def make_client(site: Site, width: int, *, force_close: bool = False) -> BybitClient:
     """A client as a user has it, save for limits that are beyond reach."""
     config = Config(

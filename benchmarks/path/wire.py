@@ -19,8 +19,9 @@ _BODY = (
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: openresty\r\nDate: Tue, 24 Nov 2026 16:00:00 GMT\r\n"
     b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n"
-    b"Connection: keep-alive\r\nRet_code: 0\r\nTraceid: 5d3c6c5f7a6e4f0a\r\nTimenow: 1764000000000\r\n"
-    b"X-Bapi-Limit: 50\r\nX-Bapi-Limit-Status: 49\r\nX-Bapi-Limit-Reset-Timestamp: 1764000000000\r\n"
+    b"Connection: keep-alive\r\nRet_code: 0\r\nTraceid: 5d3c6c5f7a6e4f0a\r\n"
+    b"Timenow: 1764000000000\r\nX-Bapi-Limit: 100000\r\nX-Bapi-Limit-Status: 99999\r\n"
+    b"X-Bapi-Limit-Reset-Timestamp: 1764000000000\r\n"
     b"X-Cache: Miss from cloudfront\r\nVia: 1.1 a.cloudfront.net (CloudFront)\r\n\r\n%b"
 ) % (len(_BODY), _BODY)
 

@@ -7,6 +7,7 @@ from . import (
     large,
     memory,
     middle,
+    million,
     new_connection,
     order,
     round_trip,
@@ -31,4 +32,7 @@ ALL: tuple[Workload, ...] = (
     memory.WORKLOAD,
 )
 
-__all__ = ["ALL", "Workload"]
+ON_REQUEST: tuple[Workload, ...] = (million.WORKLOAD,)
+"""What takes minutes, and is run only when it is named."""
+
+__all__ = ["ALL", "ON_REQUEST", "Workload"]

@@ -63,7 +63,7 @@ def _section(group: GroupRow, row: EndpointRow) -> Iterator[str]:
     if row.params:
         yield "\n".join(_parameters(row.params))
     answer, *typed = result_words(group, row)
-    yield f"**Answer.** `{answer}`" + "".join(f", {_last_as_code(words)}" for words in typed)
+    yield f"**Answer.** `{answer}`" + "".join(map(_typed, typed))
     if refusals := [f"* {_class_as_code(words)}" for words in error_words(row)]:
         yield "**Refusals to expect.**\n\n" + "\n".join(refusals)
     if row.doc:
@@ -87,13 +87,15 @@ def _facts(row: EndpointRow) -> Iterator[str]:
 def _parameters(params: Iterable[ParamRow]) -> Iterator[str]:
     yield "| parameter | | meaning |"
     yield "|---|---|---|"
+    yield from _rows(params, "")
+
+
+def _rows(params: Iterable[ParamRow], prefix: str) -> Iterator[str]:
     for param in in_order(params):
+        name = f"{prefix}{param.name}"
         must = "required" if param.required else ""
-        yield f"| `{param.name}` | {must} | {_cell(param_words(param))} |"
-        for inner in in_order(param.fields):
-            must = "required" if inner.required else ""
-            name = f"{param.name}[].{inner.name}" if param.type == "array" else inner.name
-            yield f"| `{name}` | {must} | {_cell(param_words(inner))} |"
+        yield f"| `{name}` | {must} | {_cell(param_words(param))} |"
+        yield from _rows(param.fields, f"{name}[]." if param.type == "array" else f"{name}.")
 
 
 def _cell(text: str) -> str:
@@ -105,9 +107,10 @@ def _code(text: str) -> str:
     return text.replace("``", "`")
 
 
-def _last_as_code(words: str) -> str:
-    start, _, name = words.rpartition(" ")
-    return f"{start} `{name}`"
+def _typed(words: str) -> str:
+    """``typed as Kline in bybit_sync.api.answers.market``, with the name to import."""
+    *start, name, _, module = words.split()
+    return f", {' '.join(start)} `{module}.{name}`"
 
 
 def _class_as_code(words: str) -> str:

@@ -49,7 +49,10 @@ def encode(
                 raise _missing(endpoint, name)
     free = frozenset(extra) if extra and strict else frozenset()
     if endpoint.method == "GET":
-        return Request("GET", endpoint.path, _query(endpoint, fields, strict, free), params=fields)
+        query = _known_query(endpoint, fields) if strict and not free else None
+        if query is None:
+            query = _query(endpoint, fields, strict, free)
+        return Request("GET", endpoint.path, query, params=fields)
     for param in endpoint.params:
         if param.kind == "file" and param.name in fields:
             body, content_type = multipart(endpoint.key, param.name, fields)
@@ -91,14 +94,19 @@ def _missing(endpoint: Endpoint, name: str) -> ConfigError:
 # --- GET: the query -----------------------------------------------------------------------
 
 
+def _known_query(endpoint: Endpoint, fields: dict[str, Any]) -> str | None:
+    """The query, where all of its parts have been checked and written before."""
+    written = endpoint.written
+    try:
+        return "&".join([written[each] for each in fields.items()])
+    except (KeyError, TypeError):  # new, or a list
+        return None
+
+
 def _query(endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: frozenset[str]) -> str:
     pairs = []
     written = endpoint.written
     for name, value in fields.items():
-        is_plain = strict and type(value) is str and name not in free
-        if is_plain and (pair := written.get((name, value))) is not None:
-            pairs.append(pair)
-            continue
         param = endpoint.by_name.get(name)
         try:
             text = _query_value(param, value, strict, name in free)
@@ -106,6 +114,7 @@ def _query(endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: froze
             raise _named(endpoint, name, fault) from None
         pair = f"{_quoted_value('', name)}={_quoted_value(name, text)}"
         pairs.append(pair)
+        is_plain = strict and type(value) is str and name not in free
         if is_plain and len(written) < _MOST_WRITTEN and name not in _CURSORS:
             written[name, value] = pair
     return "&".join(pairs)

@@ -2,8 +2,8 @@
 
 Each question is one atomic script, by Redis' own clock. While Redis is away every process keeps to
 its share of each limit, by the number of processes that were heard of in the last minute; in the
-first window to its share of what was left. So it does for one window after Redis has come back,
-for it may have lost its counts.
+first window to its share of what was left. So it does for one window after Redis has come back
+for everybody, for it may have lost its counts.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from bybit_sync.exceptions import ConfigError
 from bybit_sync.forking import renew_after_fork
 
 from .limit_store import Said
-from .store_share import Share
+from .store_share import TRY_AGAIN_SECONDS, Share
 
 if TYPE_CHECKING:
     import redis
 
 PASSWORD_VARIABLE = "BYBIT_REDIS_PASSWORD"  # noqa: S105  (a name, not a password)
 _ANSWER_SECONDS = 0.5
-_TRY_AGAIN_SECONDS = 1.0
 _MOST_WINDOWS = 4000
 _KEYS = ("facts", "standing", "line", "patience", "members")
 
@@ -183,7 +182,7 @@ class RedisStore:
             now = self._clock.monotonic()
             if now < self._next_try:
                 return False
-            self._next_try = now + _TRY_AGAIN_SECONDS
+            self._next_try = now + TRY_AGAIN_SECONDS
         if self._run(window, "look") is None:
             return False
         self._note_back()
@@ -194,7 +193,7 @@ class RedisStore:
             now = self._clock.monotonic()
             is_news = not self._is_away
             self._is_away = True
-            self._next_try = now + _TRY_AGAIN_SECONDS
+            self._next_try = now + TRY_AGAIN_SECONDS
             shares = list(self._shares.values()) if is_news else []
         for share in shares:
             share.lose(now)

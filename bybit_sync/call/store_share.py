@@ -8,6 +8,9 @@ from collections import deque
 from bybit_sync.forking import renew_after_fork
 
 _PATIENCE = 2.0  # seconds that a ticket keeps its place in line after it should have asked again
+TRY_AGAIN_SECONDS = 1.0
+"""How often each process looks whether the store is back."""
+_RETURN_SECONDS = 1.2 * TRY_AGAIN_SECONDS  # until every process counts in it again
 _MEMORY = 10.0  # seconds for which fewer members than before are not believed
 UNKNOWN_MEMBERS = 10
 """How many processes are taken to share a limit by one that has never heard of the others."""
@@ -47,7 +50,7 @@ class Share:
                 self._members_until = now + _MEMORY
             if epoch != self._epoch:
                 if self._epoch is not None:
-                    self._careful_until = now + seconds
+                    self._careful_until = now + seconds + _RETURN_SECONDS
                 self._epoch = epoch
             self._used, self._heard_at = used, now
 
@@ -57,9 +60,12 @@ class Share:
             self._lost_at = now
 
     def be_careful(self, now: float) -> None:
-        """Keep to the share for one window, whatever the store grants: it may have lost turns."""
+        """Keep to the share, whatever the store grants: it may have lost turns.
+
+        For one window from when everybody is back: until then others take turns it never sees.
+        """
         with self._lock:
-            self._careful_until = now + self._seconds
+            self._careful_until = now + self._seconds + _RETURN_SECONDS
 
     def is_careful(self, now: float) -> bool:
         """The store's counts are not to be relied on yet."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from typing import Any, Protocol
+
+from bybit_sync.notebook.shell import is_notebook
 
 
 class Progress(Protocol):
@@ -41,24 +44,27 @@ def progress_bar(total: int, name: str, wanted: bool | None) -> Progress:
     Raises:
         ImportError: it is wanted, and tqdm is not installed.
     """
-    if wanted is False or (wanted is None and not (_is_terminal() or _is_notebook())):
+    if wanted is False or (wanted is None and not (_is_terminal() or is_notebook())):
         return Silent()
     try:
-        from tqdm.auto import tqdm  # here: an extra
+        bar: Progress = _tqdm()(total=total, desc=name, unit="window", leave=False)
     except ImportError as error:
         if wanted is None:
             return Silent()
         raise ImportError('progress needs tqdm: pip install "bybit-sync[history]"') from error
-    bar: Progress = tqdm(total=total, desc=name, unit="window", leave=False)
     return bar
+
+
+def _tqdm() -> Any:
+    """A bar of text on a terminal, one of HTML in a notebook that can show it."""
+    from tqdm import tqdm as plain  # here: an extra
+
+    if is_notebook() and find_spec("ipywidgets") is None:
+        return plain  # tqdm.auto would warn below the cell, and do the same
+    from tqdm.auto import tqdm
+
+    return tqdm
 
 
 def _is_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-def _is_notebook() -> bool:
-    """Whether a notebook's kernel runs this; asks without importing IPython."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return type(shell).__name__ == "ZMQInteractiveShell"

@@ -13,7 +13,7 @@ from .totals import Labels, Totals, sum_of
 
 _T = TypeVar("_T")
 
-_NEVER_SENT = frozenset(("refused", "closed", "interrupted"))
+NEVER_SENT = frozenset(("refused", "closed", "interrupted"))
 """Outcomes whose time says nothing about the exchange or the way to it."""
 
 
@@ -87,7 +87,7 @@ def _endpoints(totals: Totals, exchange: str) -> list[dict[str, Any]]:
         if owner != exchange:
             continue
         outcomes[endpoint][outcome] = histogram.count
-        if outcome not in _NEVER_SENT:
+        if outcome not in NEVER_SENT:
             known = times.get(endpoint)
             times[endpoint] = histogram if known is None else sum_of(known, histogram)
     return [

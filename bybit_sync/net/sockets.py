@@ -21,12 +21,15 @@ from .budget import Budget
 from .dns import Address
 
 SocketOption = tuple[int, int, int]
+Place = tuple[str, int]
+"""A host's name and port."""
 
 
 _STAGGER_SECONDS = 0.25
 """How long one address is waited for before the next is tried beside it (RFC 8305)."""
 _DARWIN_KEEPIDLE = 0x10
 _MOST_SESSIONS = 256
+_LOOK_EVERY_SECONDS = 60.0
 _VERIFIED_FOR_SECONDS = 600.0
 """How long after its certificate was checked a host's sessions are taken up without another check:
 as long as a connection lives by default. A certificate may run out, or be replaced."""
@@ -69,37 +72,43 @@ class TrustContext(ssl.SSLContext):
         super().__init__()
         self.sslsocket_class = TimedSSLSocket
         # By host, with when its certificate was checked; one store or look-up at a time.
-        self._sessions: dict[str, tuple[ssl.SSLSession, float]] = {}
+        self._sessions: dict[Place, tuple[ssl.SSLSession | None, float]] = {}
 
-    def resume(self, sock: ssl.SSLSocket) -> None:
+    def resume(self, sock: TimedSSLSocket) -> None:
         """Offer the host's last session in the handshake that follows."""
-        session, checked_at = self._sessions.get(sock.server_hostname or "", (None, 0.0))
+        sock.place = (sock.server_hostname or "", sock.getpeername()[1])
+        session, checked_at = self._sessions.get(sock.place, (None, 0.0))
         if session is None:
             return
         if SYSTEM_CLOCK.monotonic() - checked_at < _VERIFIED_FOR_SECONDS:
             sock.session = session
 
-    def remember(self, sock: ssl.SSLSocket) -> None:
+    def remember(self, sock: TimedSSLSocket) -> None:
         """Keep the session of a connection over which an answer has come: with TLS 1.3 there is
-        none before that."""
-        session, host = sock.session, sock.server_hostname
-        if session is None or not session.has_ticket or not host:
+        none before that.
+
+        One that was taken up stays for the next. Sessions are looked at seldom: CPython leaks a
+        copy, 7 kB, each time that ``SSLSocket.session`` is read (seen in 3.11).
+        """
+        place, now = sock.place, SYSTEM_CLOCK.monotonic()
+        if place is None or sock.session_reused:
             return
-        checked_at = SYSTEM_CLOCK.monotonic()
-        if sock.session_reused:
-            known = self._sessions.get(host)
-            if known is None:
-                return  # nobody knows any more when its certificate was checked
-            checked_at = known[1]
-        elif len(self._sessions) >= _MOST_SESSIONS:
+        known = self._sessions.get(place)
+        if known is None and len(self._sessions) >= _MOST_SESSIONS:
             self._sessions.clear()
-        self._sessions[host] = session, checked_at
+        elif known is not None and now - known[1] < _LOOK_EVERY_SECONDS:
+            return
+        session = sock.session
+        has_ticket = session is not None and session.has_ticket
+        self._sessions[place] = session if has_ticket else None, now
 
 
 class TimedSSLSocket(ssl.SSLSocket):
     """The same, inside TLS."""
 
     budget: Budget | None = None
+    place: Place | None = None
+    """Whose sessions it may take up."""
     carries_tls = False
     """True on the way to a TLS proxy once a tunnel leads through it: urllib3's TLS inside the
     tunnel knows no time-outs, and reads through ``recv``."""

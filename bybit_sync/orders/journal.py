@@ -141,6 +141,12 @@ class Journal:
             self._is_closed = True
             self._close_if_done()
 
+    def __del__(self) -> None:
+        # Forgotten with orders under way, which nobody can end any more.
+        connection = getattr(self, "_connection", None)
+        if connection is not None and self._pid == os.getpid():
+            connection.close()
+
     # --- under the lock -------------------------------------------------------------------
 
     def _close_if_done(self) -> None:

@@ -34,6 +34,11 @@ class Noted:
             file.write(line.encode())
 
 
+def forget_keys() -> None:
+    """As on a worker that was set up without them."""
+    del os.environ["BYBIT_API_KEY"], os.environ["BYBIT_API_SECRET"]
+
+
 def use_budget(
     client: BybitClient, start: float, seconds: float
 ) -> tuple[int, Counter[str], list[float]]:

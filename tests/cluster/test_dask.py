@@ -15,20 +15,27 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bybit_sync import BybitClient, Config, RateLimitConfig, StrategyRunner, TlsConfig
+from bybit_sync import (
+    BybitClient,
+    Config,
+    MissingCredentialsError,
+    RateLimitConfig,
+    StrategyRunner,
+    TlsConfig,
+)
 from bybit_sync.cluster import RedisLease
 from bybit_sync.simulator import LocalExchange
 from tests.exchange.tools import eventually
 
 from .conftest import RedisServer
-from .dask_tasks import Noted, use_budget
+from .dask_tasks import Noted, forget_keys, use_budget
 from .test_budget import CALLS, busiest, least_use, refused, used
 
 distributed = pytest.importorskip("distributed")
 
 pytestmark = [
     pytest.mark.stress,
-    pytest.mark.timeout(60),
+    pytest.mark.timeout(180),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of sockets to workers that were killed
     pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning"),
@@ -158,6 +165,15 @@ def test_workers_share_the_budget_of_one_account(
     assert busiest(moments) <= CALLS, figures
     assert used(moments) >= least_use(), figures
     assert refused(traded) <= 0.01 * len(moments), figures
+
+
+def test_a_worker_without_the_keys_says_so(dask: Any, traded: LocalExchange) -> None:
+    dask.run(forget_keys)
+    with connect(traded) as client:
+        task = dask.submit(use_budget, client, 0.0, 0.1, pure=False)
+
+        with pytest.raises(MissingCredentialsError, match="in this process"):
+            task.result(timeout=30)
 
 
 def test_a_long_download_is_whole_though_a_worker_is_killed(

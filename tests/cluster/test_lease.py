@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from bybit_sync import ConfigError, ConnectError, StrategyRunner
-from bybit_sync.cluster import RedisLease
+from bybit_sync.cluster import RedisLease, _keeper_of
 from bybit_sync.runner import BEGUN, BUSY, GO
 from tests.exchange.tools import eventually
 
@@ -54,7 +54,7 @@ def test_a_lease_is_renewed_for_as_long_as_the_step_takes(redis_server: RedisSer
 def test_a_lease_whose_worker_is_gone_ends(redis_server: RedisServer) -> None:
     lease = RedisLease(redis_server.url, seconds=0.4)
     # As a worker that was killed leaves it: begun, and never given back.
-    lease._keeper.begin("bybit:lease:{s}", "gone", 400, "run", 1)
+    _keeper_of(redis_server.url).begin("bybit:lease:{s}", "gone", 400, "run", 1)
 
     with lease.hold("s", "run", 2) as said:
         assert said == BUSY

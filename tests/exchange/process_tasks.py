@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
+from collections.abc import Callable
 
 from bybit_sync import BybitClient
 
@@ -21,6 +23,16 @@ def balance(client: BybitClient) -> str:
     """A signed call."""
     reply = client.account.get_wallet_balance(accountType="UNIFIED")
     return str(reply.result["list"][0]["accountType"])
+
+
+class Unpacked:
+    """Becomes, where it is unpickled, the client that was pickled into `packed`."""
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed = packed
+
+    def __reduce__(self) -> tuple[Callable[[bytes], object], tuple[bytes]]:
+        return pickle.loads, (self.packed,)
 
 
 class Counter:

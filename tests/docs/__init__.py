@@ -1,0 +1,1 @@
+"""The documentation: its examples run, its site is whole, what it names exists."""
