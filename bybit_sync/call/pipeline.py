@@ -11,10 +11,9 @@ signature once a connection is in hand, for the timestamp is part of it and grow
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any
 
 from bybit_sync.clock import SYSTEM_CLOCK, Clock, Deadline
 from bybit_sync.config import Config
@@ -23,7 +22,6 @@ from bybit_sync.exceptions import (
     BadAnswerError,
     BybitError,
     ClientClosedError,
-    ConfigError,
     FailedRequestError,
     IpBannedError,
     MissingCredentialsError,
@@ -33,6 +31,7 @@ from bybit_sync.exceptions import (
 )
 from bybit_sync.net.answer import Answer, HeaderBlock
 
+from .any_path import any_endpoint
 from .client_ids import with_client_ids
 from .encode import encode, shown_params
 from .exchange_time import SERVER_TIME, ExchangeTime
@@ -40,37 +39,15 @@ from .grant import Grant
 from .hooks import Hooks, outcome_of
 from .parse import Parser
 from .rate_limit import RateLimit, RateLimiter, rate_limit_in
-from .records import DEFAULT_OPTIONS, CallOptions, Endpoint, Method, Params, Request
+from .records import DEFAULT_OPTIONS, CallOptions, Endpoint, Params, Request
 from .reply import Reply
 from .retry import Retry, reason_of
 from .shared_limits import LimitScope
 from .sign import Signer
+from .transport import Transport
 
 _JSON = "application/json"
 _NO_HEADERS: Mapping[str, str] = {}
-_PATH = re.compile(r"/[A-Za-z0-9\-._~/%!$&'()*+,;=:@]*")
-
-
-class Transport(Protocol):
-    """What carries a request to its host and brings the answer back."""
-
-    def send(
-        self,
-        base: str,
-        method: str,
-        target: str,
-        *,
-        headers: HeaderBlock,
-        body: bytes,
-        deadline: Deadline,
-        sign: Callable[[], Mapping[str, str]] | None,
-    ) -> Answer:
-        """Send one request and read its answer, whatever its status; follow no redirect.
-
-        `sign` is asked for further headers once a connection is in hand; what it raises is passed
-        on. Otherwise this raises TransportError, BadAnswerError or ClientClosedError.
-        """
-        ...
 
 
 class Pipeline:
@@ -169,7 +146,7 @@ class Pipeline:
             ConfigError, BybitError: as `call`.
         """
         if endpoint is None:
-            endpoint = _endpoint_for(method, path)
+            endpoint = any_endpoint(method, path)
         signer = self._signer_for(endpoint, auth)
         given = params
         if isinstance(params, Mapping):  # encode refuses anything else
@@ -418,22 +395,3 @@ class Call:
 
     def _measure(self) -> tuple[int, float, float]:
         return self._pipeline.ask_time(self.deadline)
-
-
-def _endpoint_for(method: str, path: str) -> Endpoint:
-    """A row for a path that the table does not know: all such calls share one label."""
-    if method not in ("GET", "POST"):
-        raise ConfigError(f"method: {method!r} is not allowed: GET or POST, in capitals"[:200])
-    if not isinstance(path, str) or not _PATH.fullmatch(path):
-        raise ConfigError(
-            f"path: {path!r} is not allowed: it begins with / and has no query, no space, no "
-            "control character; parameters go into params"[:300]
-        )
-    return Endpoint(
-        group="other",
-        name="",
-        method=cast(Method, method),
-        path=path,
-        auth="optional",
-        repeat="always" if method == "GET" else "if_unsent",
-    )

@@ -27,7 +27,7 @@ def html_of(view: ClientView, *, live: str = "") -> str:
         _limits(view.limits),
     ]
     return (
-        '<div style="display:inline-block;min-width:460px;max-width:640px;border:1px solid #8886;'
+        '<div style="width:580px;max-width:100%;box-sizing:border-box;border:1px solid #8886;'
         "border-radius:8px;padding:10px 14px;font:13px/1.5 system-ui,sans-serif;"
         f'font-variant-numeric:tabular-nums">{"".join(filter(None, parts))}</div>'
     )
@@ -108,11 +108,11 @@ def _line(view: ClientView) -> str:
     if view.p50 is not None and view.p99 is not None:
         facts.append(f"p50 <b>{milliseconds(view.p50)}</b> · p99 {milliseconds(view.p99)}")
     if view.clock_offset is not None:
-        facts.append(_faint(f"clock {view.clock_offset * 1000:+.0f} ms"))
+        facts.append(_faint(f"clock {round(view.clock_offset * 1000):+d} ms"))
     text = f"<span>{' · '.join(facts)}</span>"
     return (
         '<div style="display:flex;align-items:center;justify-content:space-between;gap:16px;'
-        f'flex-wrap:wrap;margin-top:6px">{text}{sparkline(view.latencies)}</div>'
+        f'margin-top:6px">{text}{sparkline(view.latencies)}</div>'
     )
 
 
@@ -128,8 +128,9 @@ def sparkline(seconds: Sequence[float]) -> str:
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots)
     title = f"latency of the last {len(seconds)} calls, at most {milliseconds(top)}"
     return (
-        f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="{title}"><title>{title}</title>'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{title}" style="flex:0 1 {_WIDTH}px;min-width:60px;height:{_HEIGHT}px">'
+        f"<title>{title}</title>"
         f'<polyline points="{points}" fill="none" stroke="{ACTIVE}" stroke-width="1.5"/>'
         f'<circle cx="{dots[-1][0]:.1f}" cy="{dots[-1][1]:.1f}" r="2" fill="{ACTIVE}"/></svg>'
     )

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from requests.utils import select_proxy
 
-from bybit_sync.call.pipeline import Transport
+from bybit_sync.call.transport import Transport
 from bybit_sync.clock import Deadline
 from bybit_sync.exceptions import ConfigError
 from bybit_sync.net.answer import Answer, HeaderBlock

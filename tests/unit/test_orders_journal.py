@@ -290,6 +290,18 @@ def test_this_process_is_alive() -> None:
     assert not is_surely_dead(this_process())
 
 
+def test_a_journal_that_is_forgotten_with_an_order_under_way_closes_its_file(path: Path) -> None:
+    journal = Journal(str(path), ACCOUNT)
+    journal.begin([case()])
+    connection = journal._connection
+    assert connection is not None
+
+    del journal
+
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")
+
+
 # --- many at once -------------------------------------------------------------------------
 
 
