@@ -9,18 +9,21 @@ EXTRAS = {
     "simulator": ["trustme>=1.1", "cryptography>=42"],
     "cli": ["click>=8.1", "rich>=13"],
     "history": ["pandas>=2.0", "pyarrow>=14", "tqdm>=4.65"],
-    "jupyter": ["pandas>=2.0", "tqdm>=4.65", "matplotlib>=3.7", "ipython>=8"],
+    "jupyter": ["pandas>=2.0", "tqdm>=4.65", "matplotlib>=3.7", "ipython>=8", "ipywidgets>=8"],
     "cluster": ["dask[distributed]>=2024.1", "redis>=5.0"],
 }
 EXTRAS["all"] = sorted({package for extra in EXTRAS.values() for package in extra})
 
 setup(
     name="bybit-sync",
-    version="0.1.0",
+    version="0.2.0",
     description="Synchronous, thread-safe Python client for the Bybit v5 REST API",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
+    license_files=["LICENSE"],
+    author="The bybit_sync authors",
+    keywords="bybit trading api rest requests connection-pool",
     python_requires=">=3.10",
     packages=find_packages(include=["bybit_sync", "bybit_sync.*"]),
     package_data={
@@ -49,9 +52,19 @@ setup(
         "pytest11": ["bybit-sync=bybit_sync.simulator.pytest_plugin"],
     },
     classifiers=[
-        "Development Status :: 3 - Alpha",
+        "Development Status :: 4 - Beta",
         "Intended Audience :: Financial and Insurance Industry",
+        "Intended Audience :: Developers",
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: OS Independent",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Topic :: Office/Business :: Financial :: Investment",
         "Typing :: Typed",
     ],
 )

@@ -1,4 +1,4 @@
-"""What a thread that computes costs the threads that call: ``python -m benchmarks.switch_interval``.
+"""What threads that compute cost those that call: ``python -m benchmarks.switch_interval``.
 
 One thread at a time runs Python. One that computes keeps the interpreter for up to
 `sys.getswitchinterval()` seconds while another, whose answer has come, waits for it. Threads call
@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="for each line of the table")
     parser.add_argument("--latency", type=float, default=0.02, help="round trip, in seconds")
     args = parser.parse_args(argv)
-    print("| switch interval | threads that compute | p50 | p99 | computed |")
-    print("|---|---|---|---|---|")
+    say("| switch interval | threads that compute | p50 | p99 | rounds computed |")
+    say("|---|---|---|---|---|")
     config = Config(rate_limit=RateLimitConfig(mode="off"))
     with BybitClient.local(
         latency=args.latency, config=config, limits=False, ip_limit=None
@@ -42,7 +42,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             for interval in INTERVALS:
                 with switch_interval(interval):
                     line = measure(client, args.threads, busy, args.seconds)
-                print(f"| {interval * 1000:g} ms | {busy} | {line}", flush=True)
+                say(f"| {interval * 1000:g} ms | {busy} | {line}")
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 @contextmanager

@@ -21,11 +21,12 @@ ROOT = Path(__file__).parents[1]
 SETTINGS = """\
 # Settings
 
-Every key with its default. `BybitClient.from_config("config.toml")` reads such a file; a table or a key that is missing takes its
-default, and a name that is not known is an error that names the nearest one. `python -m bybit_sync config check config.toml` tells
-every fault of a file at once, each with its line; `config show` tells where each value comes from.
+Every key with its default. `BybitClient.from_config("config.toml")` reads such a file; a table or
+a key that is missing takes its default, and a name that is not known is an error that names the
+nearest one. `python -m bybit_sync config check config.toml` tells every fault of a file at once,
+each with its line; `config show` tells where each value comes from.
 
-In a program the tables are records of the same names: `Config(connection_pool=ConnectionPoolConfig(limit_per_host=50))`.
+In a program tables are records: `Config(connection_pool=ConnectionPoolConfig(limit_per_host=50))`.
 
 ```toml
 {toml}

@@ -17,12 +17,13 @@ _REPEATED = {"always": "always", "if_unsent": "if nothing was sent"}
 _INDEX = """\
 # Endpoint reference
 
-All {count} endpoints of Bybit v5, `client.<group>.<method>(...)`. Parameters are keyword-only and spelt as Bybit spells them.
-What the tables do not allow is refused before anything is sent.
+All {count} endpoints of Bybit v5, `client.<group>.<method>(...)`. Parameters are keyword-only and
+spelt as Bybit spells them. What the tables do not allow is refused before anything is sent.
 
-* Every method also takes `options=CallOptions(...)` for this one call, and `extra={{...}}` for parameters that the tables do not
-  know yet.
-* A client adds the client id of a call that creates something (`orderLinkId`, `transferId`, …) where you give none.
+* Every method also takes `options=CallOptions(...)` for this one call, and `extra={{...}}` for
+  parameters that the tables do not know yet.
+* A call that creates something is given a client id (`orderLinkId`, `transferId`, …) where you give
+  none.
 * `client.request(method, path, parameters)` calls any path.
 
 | group | methods | what |

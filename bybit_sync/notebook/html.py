@@ -64,7 +64,7 @@ def _host(name: str, host: HostStats) -> str:
         f"limit {host.limit}"
     )
     head = (
-        '<div style="display:flex;justify-content:space-between;gap:16px;flex-wrap:wrap">'
+        '<div style="display:flex;justify-content:space-between;gap:0 16px;flex-wrap:wrap">'
         f"<span>{html.escape(name)}</span><span>{figures}</span></div>"
     )
     scale = max(host.limit, host.active + host.idle, 1)
@@ -94,6 +94,8 @@ def _pool_facts(view: ClientView) -> Iterator[str]:
     if used:
         yield f"{100 * view.reused / used:.0f} % of calls found one open"
     yield f"limit over all hosts {view.limit}"
+    if view.clock_offset is not None:
+        yield f"clock {round(view.clock_offset * 1000):+d} ms"
 
 
 # --- latency ------------------------------------------------------------------------------
@@ -107,8 +109,6 @@ def _line(view: ClientView) -> str:
         facts.append(_coloured(f"{view.failed:,} failed", FAILED))
     if view.p50 is not None and view.p99 is not None:
         facts.append(f"p50 <b>{milliseconds(view.p50)}</b> · p99 {milliseconds(view.p99)}")
-    if view.clock_offset is not None:
-        facts.append(_faint(f"clock {round(view.clock_offset * 1000):+d} ms"))
     text = f"<span>{' · '.join(facts)}</span>"
     return (
         '<div style="display:flex;align-items:center;justify-content:space-between;gap:16px;'

@@ -13,6 +13,10 @@ PAGES = {
 }
 
 
+CELLS = ("docs/notebook.md",)
+"""Pages whose blocks are the cells of one notebook: they go on from one another."""
+
+
 class Block(NamedTuple):
     """A block of code on a page; `number` counts those of its language there, from 0."""
 
@@ -27,10 +31,14 @@ class Block(NamedTuple):
 
 
 def blocks(language: str) -> list[Block]:
-    """All blocks of a language, over all pages."""
-    pattern = rf"^```{language}\n(.*?)^```$"
+    """All blocks of a language, over all pages; those of a notebook are one."""
     return [
         Block(page, number, code)
         for page, text in PAGES.items()
-        for number, code in enumerate(re.findall(pattern, text, re.DOTALL | re.MULTILINE))
+        for number, code in enumerate(_blocks_of(page, text, language))
     ]
+
+
+def _blocks_of(page: str, text: str, language: str) -> list[str]:
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return ["\n".join(found)] if found and page in CELLS else found

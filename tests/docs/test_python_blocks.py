@@ -28,7 +28,10 @@ NEEDED = {
 SAID = {
     "docs/errors.md-0": ["ConnectionLostError look before you repeat", "ParameterError mend it"],
     "docs/getting-started.md-1": ["<BybitClient https://api-testnet.bybit.com, without keys>"],
-    "docs/history.md-2": ["btc.parquet: 44,640 rows from 2026-01-01T00:00:00Z to 2026-02-01", "1440"],
+    "docs/history.md-2": [
+        "btc.parquet: 44,640 rows from 2026-01-01T00:00:00Z to 2026-02-01",
+        "1440",
+    ],
     "docs/limits.md-1": ["50 calls in 1 s are used up, the next turn is in", "nothing was sent"],
     "docs/limits.md-3": ["-90."],
     "docs/metrics.md-0": ['endpoint="market.get_tickers"'],

@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from bybit_sync import BybitClient, ClientConfig, Config, RateLimitConfig
+from bybit_sync import BybitClient, ClientConfig, Config, RateLimitConfig, TlsConfig
 from bybit_sync.cli.slopes import Point, Tolerance, trend_of
 from bybit_sync.cli.soak_report import look
-from tests.net import servers
-from tests.net.conftest import Serve
+from bybit_sync.simulator import LocalExchange
 
 MINUTES = os.environ.get("SOAK_MINUTES", "2")
 RATE = 400
@@ -67,11 +66,15 @@ def test_the_soak_was_one(soaked: dict[str, Any]) -> None:
 
 @pytest.mark.row(138)
 @pytest.mark.stress
-def test_ten_thousand_clients_leave_no_descriptor_thread_or_memory(serve: Serve) -> None:
-    server = serve(servers.answering(b'{"retCode":0,"result":{}}'), tls=False)
+def test_ten_thousand_clients_leave_no_descriptor_thread_or_memory(
+    exchange: LocalExchange,
+) -> None:
     config = Config(
-        client=ClientConfig(base_url=server.url), rate_limit=RateLimitConfig(mode="off")
+        client=ClientConfig(base_url=exchange.url),
+        tls=TlsConfig(ca_file=exchange.ca_file or ""),
+        rate_limit=RateLimitConfig(mode="off"),
     )
+    before = exchange.requests.count()
     registry, seen = CollectorRegistry(), dict[str, list[Point]]()
     for number in range(CLIENTS):
         with BybitClient("k" * 18, "s" * 36, config=config, registry=registry) as client:
@@ -89,4 +92,4 @@ def test_ten_thousand_clients_leave_no_descriptor_thread_or_memory(serve: Serve)
         trend = trend_of(seen[name], tolerance)
         assert trend.is_judged
         assert not trend.grows, (name, trend)
-    assert len(server.requests) == CLIENTS // 10
+    assert exchange.requests.count() - before == CLIENTS // 10

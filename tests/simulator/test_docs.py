@@ -1,4 +1,4 @@
-"""What docs/local-exchange.md shows runs as it stands."""
+"""The commands of docs/local-exchange.md run as they stand; tests/docs runs its Python."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from bybit_sync.simulator import LocalExchange
 from bybit_sync.simulator.server.faults import KINDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "local-exchange.md"
@@ -21,28 +19,6 @@ TEXT = PAGE.read_text("utf-8")
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
-
-
-def run(block: str) -> dict[str, Any]:
-    names: dict[str, Any] = {}
-    exec(compile(block, PAGE.name, "exec"), names)  # noqa: S102
-    return names
-
-
-def test_the_test_that_is_shown_passes_with_the_fixture(bybit_exchange: LocalExchange) -> None:
-    (shown,) = [block for block in blocks("python") if "def test_" in block]
-    names = run(shown)
-
-    (test,) = [value for name, value in names.items() if name.startswith("test_")]
-    test(bybit_exchange)
-
-
-def test_the_other_examples_run() -> None:
-    others = [block for block in blocks("python") if "def test_" not in block]
-
-    for block in others:
-        run(block)
-    assert len(others) == len(blocks("python")) - 1 >= 1
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the example calls curl")

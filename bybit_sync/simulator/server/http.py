@@ -128,7 +128,15 @@ class HttpProtocol(asyncio.Protocol):
     @property
     def is_closing(self) -> bool:
         """True once nothing can be written any more."""
-        return self.transport.is_closing()
+        return self.closed.done() or self.transport.is_closing()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What was written and has not left yet."""
+        try:
+            return self.transport.get_write_buffer_size()
+        except AttributeError:  # Python 3.10: the TLS transport has lost its socket
+            return 0
 
     def hang_up(self) -> None:
         """Close in order: what was written is sent, TLS says goodbye, then comes the FIN.
@@ -146,7 +154,7 @@ class HttpProtocol(asyncio.Protocol):
         if self.closed.done():
             return
         loop = asyncio.get_running_loop()
-        if transport.get_write_buffer_size() == 0 or loop.time() > deadline:
+        if self.unsent_bytes == 0 or loop.time() > deadline:
             transport.abort()
         else:
             loop.call_later(0.01, self._abort_when_flushed, transport, deadline)

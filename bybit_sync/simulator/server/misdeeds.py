@@ -164,7 +164,7 @@ async def _endless_body(scene: Scene) -> None:
     scene.happened()
     while not connection.is_closing:
         connection.transport.write(_ENDLESS_CHUNK)
-        while connection.transport.get_write_buffer_size() and not connection.is_closing:
+        while not connection.is_closing and connection.unsent_bytes:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0)
 
