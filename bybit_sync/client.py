@@ -52,8 +52,6 @@ _HOSTS = {
     "demo": "https://api-demo.bybit.com",
     "demo-testnet": "https://api-demo-testnet.bybit.com",
 }
-
-
 _PING_TARGET = "/v5/market/time"
 
 
@@ -113,25 +111,8 @@ class BybitClient(Groups):
             max_answer_bytes=self.config.client.max_answer_bytes,
         )
         self._net.prepare(self.base_url)
-        if self.config.connection_pool.ping_interval:
-            self._net.keep_warm(self.base_url, _PING_TARGET, HeaderBlock({"Accept": "*/*"}))
-        signer = _signer(credentials) if credentials is not None else None
         self._store = StoreUse(self.config.rate_limit.store)
-        self.pipeline = Pipeline(
-            self._net,
-            self.config,
-            base_url=self.base_url,
-            signer=signer,
-            clock=self.clock,
-            hooks=Hooks(),
-            scope=limit_scope(
-                self.base_url,
-                api_key="" if signer is None else signer.api_key,
-                proxy=self.config.client.proxy,
-                source_address=self.config.connection_pool.source_address,
-                windows=self._store.windows,
-            ),
-        )
+        self.pipeline = self._make_pipeline(credentials)
         super().__init__(self.pipeline.call)
         self._report = ClientReport(
             self.config.client.exchange_label,
@@ -156,9 +137,29 @@ class BybitClient(Groups):
             self._report,
         )
         self._ending = weakref.finalize(self, end, *self._parts)
+        if self.config.connection_pool.ping_interval:
+            self._net.keep_warm(self.base_url, _PING_TARGET, HeaderBlock({"Accept": "*/*"}))
         if is_notebook():
             self._display.get()  # records from now on: the first chart shows the first call
         self._log_start()
+
+    def _make_pipeline(self, credentials: Credentials | None) -> Pipeline:
+        signer = _signer(credentials) if credentials is not None else None
+        return Pipeline(
+            self._net,
+            self.config,
+            base_url=self.base_url,
+            signer=signer,
+            clock=self.clock,
+            hooks=Hooks(),
+            scope=limit_scope(
+                self.base_url,
+                api_key="" if signer is None else signer.api_key,
+                proxy=self.config.client.proxy,
+                source_address=self.config.connection_pool.source_address,
+                windows=self._store.windows,
+            ),
+        )
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str], **arguments: Any) -> BybitClient:

@@ -74,7 +74,7 @@ def _pandas() -> Any:
     try:
         import pandas  # here: an extra, and most programs do without it
     except ImportError as error:
-        raise ImportError('to_frame() needs pandas: pip install "bybit-sync[jupyter]"') from error
+        raise ImportError('to_frame() needs pandas: pip install "bybit-sync[history]"') from error
     return pandas
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -37,6 +38,7 @@ def test_people_get_a_table(invoke: Invoke) -> None:
 def test_ctrl_c_gives_everything_back() -> None:
     with terminal("bench", "--seconds", "60", "--threads", "2") as bench:
         bench.wait_for("1 thread")
+        threading.Event().wait(0.3)  # until its threads are at work: main only waits for them
         bench.interrupt()
         assert bench.end() == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -325,7 +326,7 @@ def test_a_failure_elsewhere_comes_back_with_its_traceback(clock: FakeClock) -> 
 class Unpicklable(Exception):  # noqa: N818
     def __init__(self) -> None:
         super().__init__("holds a lock")
-        self.lock = Recorder.step.__get__  # a method wrapper cannot be pickled
+        self.lock = threading.Lock()  # which nothing can pickle
 
 
 def cannot_travel(client: object) -> None:

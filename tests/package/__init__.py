@@ -1,0 +1,1 @@
+"""The package as it is uploaded, and as somebody installs it."""
