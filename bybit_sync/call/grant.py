@@ -25,6 +25,7 @@ class Lane:
         "most_calls",
         "name",
         "rank",
+        "seen_limit",
         "window",
     )
 
@@ -47,6 +48,8 @@ class Lane:
         self.most_calls = most_calls
         """What the user has set; the exchange's headers do not lift it."""
         self.is_counted_by_order = is_counted_by_order
+        self.seen_limit: int | None = None
+        """What the exchange's headers said last, and the window has taken."""
         self.least_trip = _NO_TRIP
         """Seconds of the quickest round trip of the last minutes."""
         self._current = self._previous = _NO_TRIP
@@ -69,18 +72,17 @@ class Lane:
 class Grant(Turn):
     """Leave to make one attempt, and what it cost to get it; it belongs to the calling thread."""
 
-    __slots__ = ("_clock", "_deadline", "_may_wait", "is_probe", "lane", "waited")
+    is_probe = False
+    """The one call that tries whether a ban is over."""
+    waited = 0.0
+    """Seconds spent waiting for the limits."""
 
     def __init__(
         self, lane: Lane | None, cost: int, deadline: Deadline, clock: Clock, *, may_wait: bool
     ) -> None:
-        Turn.__init__(self, cost)
+        self.cost = cost
         self.lane = lane
         """None where nothing is counted."""
-        self.is_probe = False
-        """The one call that tries whether a ban is over."""
-        self.waited = 0.0
-        """Seconds spent waiting for the limits."""
         self._deadline = deadline
         self._clock = clock
         self._may_wait = may_wait

@@ -139,8 +139,8 @@ class RateLimiter:
         too far ahead to be true, holds nothing up.
         """
         lane = grant.lane
-        if lane is None:
-            return
+        if lane is None or (seen.limit == lane.seen_limit and seen.remaining != 0):
+            return  # the usual case
         window = lane.window
         if window is None:
             if not seen.limit or seen.limit > _MOST_CALLS:
@@ -151,6 +151,7 @@ class RateLimiter:
             calls = min(seen.limit, int(lane.most_calls) or 1)
             if calls != window.calls:
                 window.resize(calls)
+            lane.seen_limit = seen.limit
         if seen.remaining == 0 and seen.reset_ms is not None:
             self.hold(grant, seconds_until(seen.reset_ms))
 

@@ -36,6 +36,7 @@ _SOONEST = 0.001  # seconds after which somebody looks who is not the first in t
 # spread, until they fill this share of it. The rest makes up for threads that wake late.
 _SPREAD = 0.75
 _SPREADING = 4.0
+_KEPT = 32  # turns that may lie there before their time is looked at, where there is room
 _INSTANT = 1e-6  # seconds that are none: two readings of one moment, after arithmetic
 
 
@@ -46,22 +47,22 @@ class Turn:
     the former value keeps the place for too short a time only by what passed between the two.
     """
 
-    __slots__ = ("at", "cost", "is_abroad", "late", "taken", "ticket", "usual_trip")
+    # Defaults of the class and not stores for each call: most turns change three of them.
+    taken = 0.0
+    """When the place was taken."""
+    at = 0.0
+    """When the call left, or is to leave."""
+    late = 0.0
+    """By how many seconds its answer came later than it may."""
+    is_abroad = False
+    """Sent, and not answered yet."""
+    usual_trip = 0.0
+    """Seconds of the quickest round trips; known once the call has left."""
+    ticket = ""
+    """What a store that several processes share calls it."""
 
     def __init__(self, cost: int = 1) -> None:
         self.cost = cost
-        self.taken = 0.0
-        """When the place was taken."""
-        self.at = 0.0
-        """When the call left, or is to leave."""
-        self.late = 0.0
-        """By how many seconds its answer came later than it may."""
-        self.is_abroad = False
-        """Sent, and not answered yet."""
-        self.usual_trip = 0.0
-        """Seconds of the quickest round trips; known once the call has left."""
-        self.ticket = ""
-        """What a store that several processes share calls it."""
 
 
 class Window:
@@ -82,6 +83,8 @@ class Window:
         self._turns: deque[Turn] = deque()  # in the order of `taken`
         self._overdue: list[Turn] = []  # kept for longer than their time
         self._used = 0
+        """Places that are taken, those included whose time is over and which nobody has cleared."""
+        self._most_kept = _KEPT
         self._line: WaitingLine[Turn] = WaitingLine()
         self._held_until = 0.0
         self._crowded_since = self._crowded_at = 0.0
@@ -141,9 +144,10 @@ class Window:
         """
         with self._lock:
             turns = self._turns
-            if (turns and turns[0].taken + self.span <= now) or self._overdue:
+            units = 1 if self._counts_calls else self._units(turn)
+            if self._used + units > self._calls or len(turns) > self._most_kept:
                 self._clear(now)
-            units = self._units(turn)
+                self._most_kept = 2 * len(turns) + _KEPT
             if (
                 self._used + units <= self._calls
                 and not self._line.count
@@ -237,8 +241,15 @@ class Window:
     def _clear(self, now: float) -> None:
         """Forget the turns whose time is over."""
         turns, overdue = self._turns, self._overdue
-        while turns and turns[0].taken + self.span <= now + _INSTANT:
-            overdue.append(turns.popleft())
+        latest = now + _INSTANT - self.span
+        while turns and turns[0].taken <= latest:
+            turn = turns.popleft()
+            if turn.late or turn.is_abroad or turn.at > latest:
+                overdue.append(turn)
+            else:
+                self._used -= 1 if self._counts_calls else turn.cost
+        if not overdue:
+            return
         self._overdue = []
         for turn in overdue:
             if self._free_at(turn, now) <= now + _INSTANT:

@@ -127,6 +127,4 @@ def test_the_command_is_there_and_says_what_it_needs(bare: Run) -> None:
     done = bare("-m", "bybit_sync", "demo")
 
     assert done.returncode == 2
-    assert done.stderr == (
-        'The commands need the package click: pip install "bybit-sync[cli]"\n'
-    )
+    assert done.stderr == ('The commands need the package click: pip install "bybit-sync[cli]"\n')

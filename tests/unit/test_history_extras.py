@@ -44,7 +44,7 @@ def test_csv_needs_no_further_package(
 @pytest.mark.parametrize(
     ("package", "how", "command"),
     [
-        ("pandas", {}, r'pip install "bybit-sync\[jupyter\]"'),
+        ("pandas", {}, r'pip install "bybit-sync\[history\]"'),
         ("pyarrow", {"out": "btc.parquet"}, r'pip install "bybit-sync\[history\]"'),
         ("tqdm.auto", {"out": "btc.csv", "progress": True}, r"bybit-sync\[history\]"),
     ],

@@ -92,7 +92,7 @@ def test_a_frame_has_the_rows() -> None:
 
 def test_without_pandas_the_error_tells_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r'pip install "bybit-sync\[jupyter\]"'):
+    with pytest.raises(ImportError, match=r'pip install "bybit-sync\[history\]"'):
         reply().to_frame()
 
 
