@@ -67,7 +67,8 @@ class CallSnapshot:
     durations: Mapping[tuple[str, str], HistogramSnapshot]
     """By endpoint and outcome: seconds without the waits for the client's own rate limit."""
     attempts: Mapping[str, int]
-    """Requests that were made, by endpoint; more than calls where something was repeated."""
+    """Requests of calls that have ended, by endpoint; more than calls where something was
+    repeated."""
     retries: Mapping[str, int]
     """Attempts beyond the first, by reason."""
     rate_limit_remaining: Mapping[str, int]
@@ -90,18 +91,20 @@ class CallStats:
         self._retries: Counter[str] = Counter()
         self._remaining: dict[str, int] = {}
 
-    def count_attempt(self, endpoint: Endpoint) -> None:
-        """One request more."""
+    def count_attempts(self, endpoint: Endpoint, attempts: int) -> None:
+        """So many requests more."""
         with self._lock:
-            self._attempts[endpoint.key] += 1
+            self._attempts[endpoint.key] += attempts
 
     def count_retry(self, reason: str) -> None:
         """One repetition more."""
         with self._lock:
             self._retries[reason] += 1
 
-    def count_call(self, endpoint: Endpoint, outcome: str, seconds: float, waited: float) -> None:
-        """One call more."""
+    def count_call(
+        self, endpoint: Endpoint, outcome: str, seconds: float, waited: float, attempts: int
+    ) -> None:
+        """One call more, and so many requests that were not counted yet."""
         key = (endpoint.key, outcome)
         with self._lock:
             histogram = self._durations.get(key)
@@ -109,6 +112,8 @@ class CallStats:
                 histogram = self._durations[key] = Histogram(CALL_BUCKETS)
             histogram.observe(seconds)
             self._waits.observe(waited)
+            if attempts:
+                self._attempts[endpoint.key] += attempts
 
     def note_remaining(self, endpoint: Endpoint, remaining: int) -> None:
         """What Bybit's headers say is left of the endpoint's limit."""
@@ -169,10 +174,18 @@ class Hooks:
 
     def attempt(self, endpoint: Endpoint) -> None:
         """A request is about to be sent."""
-        self._stats.count_attempt(endpoint)
-        if self._observers:
-            for observer in self._observers:
-                observer.on_attempt(endpoint)
+        self._stats.count_attempts(endpoint, 1)
+        for observer in self._observers:
+            observer.on_attempt(endpoint)
+
+    def count_attempts(self, endpoint: Endpoint, attempts: int) -> None:
+        """Requests were made of which nobody was told."""
+        self._stats.count_attempts(endpoint, attempts)
+
+    @property
+    def is_watched(self) -> bool:
+        """True while somebody wants to be told of each request; else they may be counted later."""
+        return bool(self._observers)
 
     def retry(self, endpoint: Endpoint, error: BybitError, reason: str, pause: float) -> None:
         """An attempt failed with `error`; another follows after `pause` seconds."""
@@ -186,9 +199,14 @@ class Hooks:
         """Bybit's headers say what is left of the endpoint's limit."""
         self._stats.note_remaining(endpoint, remaining)
 
-    def done(self, endpoint: Endpoint, outcome: str, seconds: float, waited: float) -> None:
-        """A call has ended, `seconds` after it began, less those it `waited` for the limits."""
-        self._stats.count_call(endpoint, outcome, seconds, waited)
+    def done(
+        self, endpoint: Endpoint, outcome: str, seconds: float, waited: float, attempts: int = 0
+    ) -> None:
+        """A call has ended, `seconds` after it began, less those it `waited` for the limits.
+
+        `attempts` are its requests that `attempt` was not told of.
+        """
+        self._stats.count_call(endpoint, outcome, seconds, waited, attempts)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "%s %s (%s): %s in %.1f ms, held back %.1f ms",

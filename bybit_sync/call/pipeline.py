@@ -233,13 +233,16 @@ class Pipeline:
             raise
         finally:
             seconds = deadline.elapsed() - call.waited
-            self.hooks.done(endpoint, outcome, seconds, call.waited)
+            self.hooks.done(endpoint, outcome, seconds, call.waited, call.untold)
 
     def ask_time(self, deadline: Deadline) -> tuple[int, float, float]:
         """Bybit's time in ms, the round trip that told it, and when that ended."""
         request = Request(SERVER_TIME.method, SERVER_TIME.path)
         call = Call(self, SERVER_TIME, request, None, deadline, DEFAULT_OPTIONS)
-        reply = call.attempt()
+        try:
+            reply = call.attempt()
+        finally:
+            self.hooks.count_attempts(SERVER_TIME, call.untold)
         server_ms = reply.get("time")
         if type(server_ms) is not int:
             raise BadAnswerError(f"{SERVER_TIME.path} told no time", effect_unknown=False)
@@ -268,6 +271,7 @@ class Call:
         "deadline",
         "endpoint",
         "received_at",
+        "untold",
         "waited",
     )
 
@@ -283,6 +287,8 @@ class Call:
         self.endpoint = endpoint
         self.deadline = deadline
         self.attempts = options.attempts or pipeline.retry.attempts
+        self.untold = 0
+        """Requests that the hooks have not heard of yet."""
         self.waited = 0.0
         """Seconds spent waiting for the client's own rate limit."""
         self.received_at = 0.0
@@ -326,7 +332,10 @@ class Call:
         grant: Grant = pipeline.limiter.acquire(self.endpoint, request.params, self.deadline)
         self._grant = grant
         try:
-            pipeline.hooks.attempt(self.endpoint)
+            if pipeline.hooks.is_watched:
+                pipeline.hooks.attempt(self.endpoint)
+            else:
+                self.untold += 1
             return pipeline.transport.send(
                 pipeline.base_url,
                 request.method,

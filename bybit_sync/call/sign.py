@@ -7,13 +7,15 @@ cannot be pickled or copied.
 from __future__ import annotations
 
 import base64
-import hmac
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, Protocol
 
 from bybit_sync.config import Credentials
 from bybit_sync.exceptions import ConfigError
 from bybit_sync.net.answer import encode_headers
+
+_BLOCK = 64  # bytes that SHA-256 takes at once
 
 
 class SignedHeaders(Mapping[str, str]):
@@ -92,18 +94,24 @@ class _KeyHolder:
 class HmacSigner(_KeyHolder):
     """HMAC-SHA256 with the API secret, in lower-case hex."""
 
-    __slots__ = ("_mac",)
+    __slots__ = ("_inner", "_outer")
 
     def __init__(self, api_key: str, secret: bytes) -> None:
         super().__init__(api_key)
-        # Copied for every signature: the key is hashed in once, and kept nowhere else.
-        self._mac = hmac.new(secret, digestmod="sha256")
+        # Copied for every signature: the key is hashed in once, and kept nowhere else. These are
+        # the two hashes of RFC 2104; the module `hmac` copies three for each signature.
+        block = (hashlib.sha256(secret).digest() if len(secret) > _BLOCK else secret).ljust(
+            _BLOCK, b"\0"
+        )
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
 
     def sign(self, payload: bytes, timestamp_ms: int, recv_window_ms: int) -> SignedHeaders:
         """The headers that vouch for `payload` at `timestamp_ms`, Bybit's time."""
-        mac = self._mac.copy()
-        mac.update(b"%d%b%d%b" % (timestamp_ms, self._key_bytes, recv_window_ms, payload))
-        return self._headers(timestamp_ms, recv_window_ms, mac.hexdigest().encode())
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(b"%d%b%d%b" % (timestamp_ms, self._key_bytes, recv_window_ms, payload))
+        outer.update(inner.digest())
+        return self._headers(timestamp_ms, recv_window_ms, outer.hexdigest().encode())
 
 
 class RsaSigner(_KeyHolder):

@@ -53,8 +53,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
         self.conn_kw["dialer"] = dialer
         self.host_name = f"{self.host}:{self.port or (443 if self.scheme == 'https' else 80)}"
         self.host_header = _host_header(self.host, self.port, self.scheme)
-        self.line_end = f" HTTP/1.1\r\nHost: {self.host_header}\r\n".encode("ascii")
-        """What follows the target in a request to this host."""
+        self.heads: dict[tuple[str, str, bytes], bytes] = {}
+        """Checked request heads that were sent before, without what is signed last."""
         self.slot_host: Host = slots.register(self, self.host_name)
 
     # --- one request ----------------------------------------------------------------------

@@ -32,6 +32,7 @@ from .pool import SlotPool
 from .raw_answer import decompress
 
 _STOCK_SEND = HTTPAdapter.send
+_MOST_HEADS, _LONG_TARGET = 256, 200  # request heads that a pool remembers, and how long they are
 _STOCK_GET_ADAPTER = requests.Session.get_adapter
 
 
@@ -126,17 +127,25 @@ class PooledSession:
         body: bytes,
     ) -> bytes:
         """Request line and headers, but for those that are signed last."""
+        key = (method, target, headers.raw)
+        head = pool.heads.get(key)
+        if head is None:
+            head = self._new_head(pool, base, method, target, headers)
+            if len(pool.heads) < _MOST_HEADS and len(target) < _LONG_TARGET:
+                pool.heads[key] = head
+        if body or method == "POST":
+            return b"%bContent-Length: %d\r\n" % (head, len(body))
+        return head
+
+    def _new_head(
+        self, pool: SlotPool, base: str, method: str, target: str, headers: HeaderBlock
+    ) -> bytes:
         if pool.is_forwarding:
             head = wire.request_line(method, base + target, pool.host_header)
             head += HeaderBlock({**headers, **pool.proxy_headers}).raw
         else:
-            wire.check_line(method, target)
-            head = b"%b %b%b%b" % (method.encode(), target.encode(), pool.line_end, headers.raw)
-        if pool.is_forced:
-            head += b"Connection: close\r\n"
-        if body or method == "POST":
-            head += b"Content-Length: %d\r\n" % len(body)
-        return head
+            head = wire.request_line(method, target, pool.host_header) + headers.raw
+        return head + b"Connection: close\r\n" if pool.is_forced else head
 
     def _pool(self, base: str) -> SlotPool:
         pool = self._pools.get(base)

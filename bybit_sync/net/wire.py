@@ -63,16 +63,16 @@ def exchange(
     Raises:
         TimeoutError, OSError, AnswerFaultError: mapped by the pool.
     """
-    answer = kind(budget.max_bytes, bodiless=bodiless)
     try:
         if len(request) <= _RECORD_BYTES:
             _write_record(conn, request, budget)
         else:
             _write(conn, request, budget)
     except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
-        _read_early(conn, budget, error, answer)
-    else:
-        _read(conn, budget, answer)
+        return _read_early(conn, budget, error, kind(budget.max_bytes, bodiless=bodiless))
+    # Made while the request is on its way.
+    answer = kind(budget.max_bytes, bodiless=bodiless)
+    _read(conn, budget, answer)
     return answer
 
 
@@ -99,7 +99,9 @@ def _write_rest(conn: PooledConnection, rest: memoryview, budget: Budget) -> Non
         rest = rest[conn.put(rest[:_RECORD_BYTES]) :]
 
 
-def _read_early(conn: PooledConnection, budget: Budget, error: OSError, answer: RawAnswer) -> None:
+def _read_early(
+    conn: PooledConnection, budget: Budget, error: OSError, answer: RawAnswer
+) -> RawAnswer:
     """A server may refuse a request before it has read all of it, and close: its answer counts."""
     if not budget.written:
         raise error
@@ -108,6 +110,7 @@ def _read_early(conn: PooledConnection, budget: Budget, error: OSError, answer: 
     except (OSError, AnswerFaultError):
         raise error from None
     answer.keep_alive = False
+    return answer
 
 
 def _read(conn: PooledConnection, budget: Budget, answer: RawAnswer) -> None:
