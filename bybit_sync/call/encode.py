@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +26,7 @@ _CURSORS = frozenset(("cursor", "nextCursor"))
 _CURSOR_SAFE = "%!$'()*+,;=:@/?-_.~"
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HIDDEN = frozenset(("password",))
-_MOST_WRITTEN = 256  # texts that an endpoint remembers: a user's symbols, not his order ids
+_MOST_WRITTEN = 256  # questions that an endpoint remembers: a user's symbols, not his order ids
 
 
 def encode(
@@ -40,6 +41,8 @@ def encode(
     Raises:
         ConfigError: a parameter is missing or not allowed; the message names it.
     """
+    if strict and not extra and endpoint.method == "GET":
+        return _encode_get(endpoint, params)
     fields = {name: value for name, value in params.items() if value is not None}
     if extra:
         _add(endpoint, fields, extra)
@@ -49,9 +52,7 @@ def encode(
                 raise _missing(endpoint, name)
     free = frozenset(extra) if extra and strict else frozenset()
     if endpoint.method == "GET":
-        query = _known_query(endpoint, fields) if strict and not free else None
-        if query is None:
-            query = _query(endpoint, fields, strict, free)
+        query = _query(endpoint, fields, strict, free)
         return Request("GET", endpoint.path, query, params=fields)
     for param in endpoint.params:
         if param.kind == "file" and param.name in fields:
@@ -94,29 +95,39 @@ def _missing(endpoint: Endpoint, name: str) -> ConfigError:
 # --- GET: the query -----------------------------------------------------------------------
 
 
-def _known_query(endpoint: Endpoint, fields: dict[str, Any]) -> str | None:
-    """The query, where all of its parts have been checked and written before."""
-    written = endpoint.written
+def _encode_get(endpoint: Endpoint, params: Params) -> Request:
+    """As `encode`. A question that was asked before, in texts only, is found as it was written.
+
+    Only texts: ``True`` and 1.0 are equal to 1, and would be taken for it.
+    """
     try:
-        return "&".join([written[each] for each in fields.items()])
-    except (KeyError, TypeError):  # new, or a list
-        return None
+        key = (*params, *params.values())
+        known = endpoint.written.get(key)
+    except TypeError:  # a list among them; or no mapping, of which is told below
+        key, known = (), None
+    if known is not None:
+        return known
+    fields = {name: value for name, value in params.items() if value is not None}
+    for name in endpoint.required:
+        if name not in fields:
+            raise _missing(endpoint, name)
+    query = _query(endpoint, fields, True, frozenset())
+    request = Request("GET", endpoint.path, query, params=MappingProxyType(fields))
+    is_kept = key and all(type(value) is str for value in fields.values())
+    if is_kept and _CURSORS.isdisjoint(fields) and len(endpoint.written) < _MOST_WRITTEN:
+        endpoint.written[key] = request
+    return request
 
 
 def _query(endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: frozenset[str]) -> str:
     pairs = []
-    written = endpoint.written
     for name, value in fields.items():
         param = endpoint.by_name.get(name)
         try:
             text = _query_value(param, value, strict, name in free)
         except ValueFaultError as fault:
             raise _named(endpoint, name, fault) from None
-        pair = f"{_quoted_value('', name)}={_quoted_value(name, text)}"
-        pairs.append(pair)
-        is_plain = strict and type(value) is str and name not in free
-        if is_plain and len(written) < _MOST_WRITTEN and name not in _CURSORS:
-            written[name, value] = pair
+        pairs.append(f"{_quoted_value('', name)}={_quoted_value(name, text)}")
     return "&".join(pairs)
 
 

@@ -137,6 +137,8 @@ class Hooks:
 
     def __init__(self, observers: tuple[Observer, ...] = ()) -> None:
         self._stats = CallStats()
+        self.rate_limit = self._stats.note_remaining
+        """Bybit's headers say what is left of the endpoint's limit."""
         self._lock = threading.Lock()
         renew_after_fork(self, "_lock")
         self._observers = observers
@@ -194,10 +196,6 @@ class Hooks:
             _log.debug("%s: again in %.3f s (%s): %s", endpoint.key, pause, reason, error.message)
         for observer in self._observers:
             observer.on_retry(endpoint, reason, pause)
-
-    def rate_limit(self, endpoint: Endpoint, remaining: int) -> None:
-        """Bybit's headers say what is left of the endpoint's limit."""
-        self._stats.note_remaining(endpoint, remaining)
 
     def done(
         self, endpoint: Endpoint, outcome: str, seconds: float, waited: float, attempts: int = 0

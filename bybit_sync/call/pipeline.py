@@ -38,7 +38,7 @@ from .exchange_time import SERVER_TIME, ExchangeTime
 from .grant import Grant
 from .hooks import Hooks, outcome_of
 from .parse import Parser
-from .rate_limit import RateLimit, RateLimiter, rate_limit_in
+from .rate_limit import RateLimiter, rate_limit_in
 from .records import DEFAULT_OPTIONS, CallOptions, Endpoint, Params, Request
 from .reply import Reply
 from .retry import Retry, reason_of
@@ -225,7 +225,7 @@ class Pipeline:
         except BybitError as error:
             outcome = outcome_of(error)
             if error.request is None:
-                shown = shown_params(request.params)
+                shown = dict(shown_params(request.params))
                 error.request = RequestInfo(request.method, request.path, shown)
             raise
         except BaseException as error:
@@ -308,7 +308,9 @@ class Call:
         answer = self._send()
         seen = rate_limit_in(answer.headers.by_name)
         if seen is not None:
-            self._learn_limit(seen)
+            pipeline.limiter.learn(self._grant, seen, pipeline.time.seconds_until)
+            if seen.remaining is not None:
+                pipeline.hooks.rate_limit(self.endpoint, seen.remaining)
         pipeline.limiter.answered(self._grant, self.received_at, is_welcome=answer.status != 403)
         try:
             body = pipeline.parser.parse(self.endpoint, answer)
@@ -367,12 +369,6 @@ class Call:
         return self._signer.sign(self._request.payload, now_ms, self._recv_window_ms)
 
     # --- what an answer teaches -----------------------------------------------------------
-
-    def _learn_limit(self, seen: RateLimit) -> None:
-        pipeline = self._pipeline
-        pipeline.limiter.learn(self._grant, seen, pipeline.time.seconds_until)
-        if seen.remaining is not None:
-            pipeline.hooks.rate_limit(self.endpoint, seen.remaining)
 
     def _learn_from(self, error: BybitError, answer: Answer) -> None:
         pipeline = self._pipeline

@@ -80,8 +80,8 @@ class Endpoint:
     """``params`` by their names."""
     required: tuple[str, ...] = field(init=False, repr=False, compare=False)
     """The names of those that a call must give."""
-    written: dict[tuple[str, str], str] = field(init=False, repr=False, compare=False)
-    """What `encode` has checked and made of the texts that came before: ``symbol=BTCUSDT``."""
+    written: dict[tuple[Any, ...], Request] = field(init=False, repr=False, compare=False)
+    """What `encode` has checked and made of questions that were asked before."""
 
     def __post_init__(self) -> None:
         # Worked out here because every call reads them.

@@ -63,6 +63,8 @@ class PooledConnection:
     """Writes, and says how much."""
     _poll: Callable[[int], Any] | None = None
     _pending: Callable[[], int] | None = None
+    needs_budget = False
+    """True where the socket waits by itself, out of our sight."""
     has_new_session = False
     """True until the TLS session of a new connection is kept."""
     _known: Any = None
@@ -127,6 +129,7 @@ class PooledConnection:
             self.has_new_session = True
         else:
             self.take, self.put = sock.recv, sock.send
+            self.needs_budget = isinstance(sock, SSLTransport)
         max_age = self.dialer.config.max_age
         if max_age:
             spread = 1.0 + random.uniform(-_AGE_SPREAD, _AGE_SPREAD)

@@ -134,7 +134,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
                 conn = self.open(lease, budget)
             else:
                 budget.reused = True
-                conn.lend(budget)
+                if conn.needs_budget:
+                    conn.lend(budget)
         except BaseException:
             if conn is not None:
                 conn.close()
@@ -194,7 +195,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
 
     def checkin(self, lease: Lease, conn: PooledConnection, why: str = "") -> None:
         """Give connection and slot back; `why` says for what reason it must be closed."""
-        conn.lend(None)
+        if conn.budget is not None:
+            conn.lend(None)
         conn.lease = None
         if conn.has_new_session and why != "error" and conn.sock is not None:
             conn.keep_session()
@@ -263,6 +265,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         body is read, closed, or dropped."""
         lease, conn = self.checkout(budget)
         try:
+            conn.lend(budget)  # http.client does the waiting
             request = (method, url, body, fields)
             response = self._head_over(conn, request, budget, chunked=chunked)
             if response is None:

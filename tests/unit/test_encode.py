@@ -529,3 +529,29 @@ def test_an_optional_object_takes_a_dict_only() -> None:
     assert encode(endpoint, {"cfg": {"a": None, "b": 1}}).body == b'{"cfg":{"b":1}}'
     with pytest.raises(ConfigError, match=r"x\.y\.cfg"):
         encode(endpoint, {"cfg": "text"})
+
+
+def test_a_question_that_was_asked_before_is_not_taken_for_another_that_equals_it() -> None:
+    first = encode(GET_TICKERS, {"category": "linear", "symbol": "BTCUSDT"})
+    again = encode(GET_TICKERS, {"category": "linear", "symbol": "BTCUSDT"})
+
+    assert again == first
+    assert encode(GET_TICKERS, {"category": "linear", "symbol": None}).query == "category=linear"
+    assert encode(GET_TICKERS, {"category": "linear", "symbol": 1}).query.endswith("symbol=1")
+    assert encode(GET_TICKERS, {"category": "linear", "symbol": True}).query.endswith("=true")
+    with pytest.raises(ConfigError, match="category"):
+        encode(GET_TICKERS, {"category": None, "symbol": "BTCUSDT"})
+
+
+def test_what_is_remembered_cannot_be_changed_by_who_was_given_it() -> None:
+    request = encode(GET_TICKERS, {"category": "linear", "symbol": "BTCUSDT"})
+
+    with pytest.raises(TypeError):
+        request.params["symbol"] = "ETHUSDT"  # type: ignore[index]
+
+
+def test_memory_does_not_grow_with_the_questions() -> None:
+    for number in range(1000):
+        encode(GET_TICKERS, {"category": "linear", "symbol": f"S{number}USDT"})
+
+    assert len(GET_TICKERS.written) <= 256
