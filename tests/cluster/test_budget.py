@@ -167,7 +167,8 @@ def test_a_redis_that_is_killed_and_started_again_costs_a_second_or_two(
     assert busiest(moments) <= CALLS + PROCESSES, figures
     assert busiest(away) <= CALLS, figures
     assert busiest(last) <= CALLS, figures
-    assert used(away) >= least_use() - 0.1, figures  # shares are rounded down
+    # Shares are rounded down, and each begins as if its window had just been filled.
+    assert used(away) >= 0.6, figures
     assert used(last) >= least_use(), figures
     assert told.log.count("is away") == PROCESSES
     assert told.log.count("is back") == PROCESSES

@@ -58,7 +58,10 @@ def test_the_authorities_are_loaded_once_for_many_connections(
     assert len(loads) == 1
 
 
-def test_the_bundled_authorities_are_the_default(loads: list[Any], serve: Serve) -> None:
+def test_the_bundled_authorities_are_the_default(
+    loads: list[Any], serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bybit_sync.net.tls._SHARED", {})  # what other tests have loaded
     session = PooledSession(PooledAdapter())
 
     for _ in range(3):
