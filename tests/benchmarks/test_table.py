@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks.budget import Budget
+from benchmarks.chart import draw
+from benchmarks.measure import BenchmarkError
 from benchmarks.results import Comparison, Figure, Result, alarming
-from benchmarks.table import number, render
+from benchmarks.table import markdown, number, render
 
 LESS = Budget(1.8, 1.3)
 MORE = Budget(7.0, 9.0, more_is_better=True)
@@ -85,3 +88,22 @@ def test_a_disturbed_run_says_so_in_its_title() -> None:
 
     assert "others" not in render([quiet])
     assert "(others took 31% of the client's core)" in render([disturbed])
+
+
+def test_the_readmes_table_tells_what_has_a_floor_and_nothing_else() -> None:
+    text = markdown([result(Comparison("p50", [1.5], LESS), Comparison("free", [2.0]))])
+
+    assert text.splitlines()[2:] == ["| small: p50 | 1.50 | 1.80 | 1.30 |"]
+
+
+def test_a_picture_is_drawn_of_latencies_and_floors(tmp_path: Path) -> None:
+    path = tmp_path / "chart.png"
+
+    draw([result(Comparison("p50", [1.5], LESS), Comparison("rate", [8.0], MORE))], "here", path)
+
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="anything to draw"):
+        draw([Result("memory", "Memory", [], [])], "here", tmp_path / "chart.png")
