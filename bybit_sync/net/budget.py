@@ -58,8 +58,6 @@ class Budget(urllib3.Timeout):
     _start_connect = None
 
     phase = "pool"
-    is_steady = False
-    """True if the deadline is so far away that the next two waits may be as long as any."""
     written = False
     answered = False
     reused = False
@@ -130,7 +128,6 @@ class Budget(urllib3.Timeout):
         """
         left = self._current.remaining()
         if left > self.read_seconds and self.phase not in ("connect", "tls"):
-            self.is_steady = left > 2.0 * self.read_seconds
             return self.read_seconds  # a handshake has the connect timeout, however short reads are
         if left <= 0.0:
             raise TimeoutError("the time is used up")

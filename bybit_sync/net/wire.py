@@ -153,9 +153,7 @@ def _check_head(size: int) -> None:
 
 def _some(conn: PooledConnection, answer: RawAnswer, budget: Budget) -> bytes:
     """What has come; empty at the end of the stream."""
-    if not budget.is_steady:
-        conn.wait_at_most(budget.patience())
-    budget.is_steady = False  # one wait was like the one before it; now look again
+    conn.wait_at_most(budget.patience())
     try:
         return conn.take(_READ_BYTES)
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
