@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from bybit_sync.exceptions import ConfigError
+from bybit_sync.notebook.shell import is_notebook
 
 from .report import RunnerStats, as_rich
 
@@ -22,7 +22,7 @@ def live_table(read: Callable[[], RunnerStats]) -> Iterator[Callable[[], None]]:
     Raises:
         ConfigError: rich is not installed, which a terminal needs.
     """
-    if _is_notebook():
+    if is_notebook():
         yield _in_notebook(read)
         return
     as_rich(read())  # says what to install, before the display is begun
@@ -31,13 +31,6 @@ def live_table(read: Callable[[], RunnerStats]) -> Iterator[Callable[[], None]]:
 
     with Live(as_rich(read()), console=Console(stderr=True), auto_refresh=False) as live:
         yield lambda: live.update(as_rich(read()), refresh=True)
-
-
-def _is_notebook() -> bool:
-    """True in a kernel that shows HTML; IPython in a terminal does not."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
 def _in_notebook(read: Callable[[], RunnerStats]) -> Callable[[], None]:

@@ -294,7 +294,7 @@ def test_a_notebook_has_the_table_kept_up_to_date(
         return Handle()
 
     monkeypatch.setattr(display, "display", show)
-    monkeypatch.setattr("bybit_sync.runner.live._is_notebook", lambda: True)
+    monkeypatch.setattr("bybit_sync.runner.live.is_notebook", lambda: True)
     runner.add(Times(), every=0.01, name="t")
 
     runner.run(0.05, live=True)
