@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from prometheus_client import CollectorRegistry
 
 from bybit_sync.client import BybitClient
 from bybit_sync.clock import SYSTEM_CLOCK
-from bybit_sync.config import Config, ConnectionPoolConfig, RateLimitConfig, TlsConfig
+from bybit_sync.config import Config, ConnectionPoolConfig, RateLimitConfig
 from bybit_sync.simulator import LocalExchange
 
 from .measure import percentile
 from .old_way import SessionPerRequest
+from .on_exchange import client_on
 from .output import json_option, note, out, print_json
 
 _TIMEOUT = 10.0
@@ -83,16 +83,9 @@ def bench(threads: int, seconds: float, latency_ms: float, *, as_json: bool) -> 
 def _client(exchange: LocalExchange, threads: int) -> BybitClient:
     config = Config(
         connection_pool=ConnectionPoolConfig(limit=max(100, threads), limit_per_host=threads),
-        tls=TlsConfig(ca_file=exchange.ca_file or ""),
         rate_limit=RateLimitConfig(mode="off"),
     )
-    return BybitClient(
-        exchange.api_key,
-        exchange.api_secret,
-        base_url=exchange.url,
-        config=config,
-        registry=CollectorRegistry(),
-    )
+    return client_on(exchange, config)
 
 
 def _measure(

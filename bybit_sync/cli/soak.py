@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
-from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -22,10 +21,10 @@ from bybit_sync.config import (
     ConnectionPoolConfig,
     RateLimitConfig,
     RetryConfig,
-    TlsConfig,
 )
 from bybit_sync.simulator import LocalExchange
 
+from .on_exchange import client_on
 from .soak_faults import FaultSchedule
 from .soak_load import Load
 from .soak_report import Outcome, Samples, look
@@ -153,17 +152,10 @@ def _run(plan: _Plan, errors: Console) -> tuple[Outcome, bool]:
 def _client(exchange: LocalExchange) -> BybitClient:
     config = Config(
         connection_pool=ConnectionPoolConfig(**_POOL),  # type: ignore[arg-type]
-        tls=TlsConfig(ca_file=exchange.ca_file or ""),
         retry=RetryConfig(base_delay=0.02, max_delay=0.2),
         rate_limit=RateLimitConfig(mode="off"),
     )
-    return BybitClient(
-        exchange.api_key,
-        exchange.api_secret,
-        base_url=exchange.url,
-        config=config,
-        registry=CollectorRegistry(),
-    )
+    return client_on(exchange, config)
 
 
 def _watch(
