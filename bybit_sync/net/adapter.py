@@ -11,7 +11,6 @@ from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.utils import prepend_scheme_if_needed
 from urllib3._collections import RecentlyUsedContainer
 
@@ -38,6 +37,7 @@ from .budget import Budget
 from .connection import Dialer
 from .dns import Resolver
 from .leaks import LeakWatch
+from .lean_adapter import LeanAdapter
 from .pace import Pace
 from .pinger import Pinger
 from .pool import SlotPool, pool_classes
@@ -50,7 +50,7 @@ _MOST_FOUND = 256  # hosts whose pool is found without a look at the whole URL
 _LIVING: weakref.WeakSet[PooledAdapter] = weakref.WeakSet()
 
 
-class PooledAdapter(HTTPAdapter):
+class PooledAdapter(LeanAdapter):
     """Mount it on any `requests.Session`, for any host.
 
     ::

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from bybit_sync.exceptions import ConfigError
 
 _BAD_NAME = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]|^\s|\s$")
+_PLAIN = re.compile(r"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+\n(?:[!-~](?:[\t -~]*[!-~])?)?(?:\n|\Z))*")
 
 
 class HeaderBlock(Mapping[str, str]):
@@ -37,12 +39,27 @@ def encode_headers(fields: Mapping[str, str]) -> bytes:
     Raises:
         ConfigError: a name or value could smuggle another header; the value is not quoted.
     """
+    if not are_plain(fields.items()):
+        _check_each(fields)
+    return "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode("latin-1")
+
+
+def are_plain(fields: Collection[tuple[str, str]]) -> bool:
+    """Whether header fields are of printable ASCII, as nearly all are: then nothing in them can
+    smuggle anything. One look at all of them costs a fraction of a look at each."""
+    try:
+        text = "\n".join(chain.from_iterable(fields))
+    except TypeError:  # bytes, or a number
+        return False
+    return text.count("\n") == 2 * len(fields) - 1 and _PLAIN.fullmatch(text) is not None
+
+
+def _check_each(fields: Mapping[str, str]) -> None:
     for name, value in fields.items():
         if not name or _BAD_NAME.search(name):
             raise ConfigError(f"header name {name!r} holds a character that HTTP does not allow")
         if _BAD_VALUE.search(value):
             raise ConfigError(f"the value of header {name} holds a character that HTTP forbids")
-    return "".join([f"{name}: {value}\r\n" for name, value in fields.items()]).encode("latin-1")
 
 
 def lowered(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import NoneType
 from typing import Any
 
 import requests
 from requests.cookies import RequestsCookieJar
 from requests.structures import CaseInsensitiveDict
+
+from .answer import are_plain
+from .fields import case_insensitive, merged, pairs
 
 
 class LeanSession(requests.Session):
@@ -21,16 +25,19 @@ class LeanSession(requests.Session):
         """The request as it goes on the wire, with the session's headers."""
         if not self._has_headers_only(request):
             return super().prepare_request(request)
-        headers: Any = CaseInsensitiveDict(self.headers)
-        headers.update(request.headers or {})
-        for name in [name for name, value in headers.items() if value is None]:
-            del headers[name]
+        headers = self._headers_with(request.headers)
         prepared = requests.PreparedRequest()
         if _is_question(request):
             # What `prepare` would do for it, less the looks at a body, at cookies and at a login.
-            prepared.prepare_method(request.method)
-            prepared.prepare_url(request.url or "", request.params)
-            prepared.prepare_headers(headers)
+            prepared.method = request.method
+            if request.params:
+                prepared.prepare_url(request.url or "", request.params)
+            else:
+                prepared.url = _prepared_url(request.url or "")
+            if are_plain(pairs(headers)):
+                prepared.headers = headers
+            else:
+                prepared.prepare_headers(headers)
             prepared._cookies = RequestsCookieJar()  # where a redirect's cookies would go
             prepared.prepare_hooks(request.hooks)
             return prepared
@@ -47,6 +54,15 @@ class LeanSession(requests.Session):
             hooks=request.hooks,
         )
         return prepared
+
+    def _headers_with(self, theirs: Any) -> CaseInsensitiveDict[Any]:
+        ours = self.headers
+        if type(ours) is not CaseInsensitiveDict:  # a user may have put anything there
+            ours = CaseInsensitiveDict(ours)
+        headers = merged(ours, theirs)
+        if any(value is None for _, value in pairs(headers)):
+            return case_insensitive([field for field in pairs(headers) if field[1] is not None])
+        return headers
 
     def _has_headers_only(self, request: requests.Request) -> bool:
         return not (
@@ -76,12 +92,20 @@ class LeanSession(requests.Session):
         }
 
 
+@lru_cache(maxsize=256)
+def _prepared_url(url: str) -> str | None:
+    """The URL as requests prepares it: a program asks for the same few over and over."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, None)
+    return prepared.url
+
+
 def _is_question(request: requests.Request) -> bool:
     """A GET or HEAD that carries nothing but its URL and headers."""
     return (
         request.method in ("GET", "HEAD")
         and not (request.data or request.files or request.auth)
         and request.json is None
-        and isinstance(request.url, str)
+        and type(request.url) is str
         and "@" not in request.url
     )

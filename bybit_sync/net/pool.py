@@ -16,6 +16,7 @@ from bybit_sync.exceptions import ClientClosedError
 from . import wire
 from .budget import AnswerFaultError, Budget
 from .connection import Dialer, PooledConnection, PooledHTTPConnection, PooledHTTPSConnection
+from .fields import as_dict
 from .host import Host, Lease
 from .raw_answer import FullRawAnswer, RawAnswer
 from .slots import Slots
@@ -226,7 +227,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         The whole answer is read here, in one go, unless it is to be streamed.
         """
         budget = timeout if isinstance(timeout, Budget) else self._default_budget()
-        fields = dict(self.headers if headers is None else headers)
+        fields = as_dict(self.headers if headers is None else headers)
         if self.is_forwarding:
             fields.update(self.proxy_headers)
         if self.is_forced and not _names(fields, "connection"):

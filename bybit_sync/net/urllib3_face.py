@@ -54,13 +54,22 @@ class _CookieSource:
         """Nothing is open."""
 
 
-def as_response(answer: RawAnswer, method: str, url: str) -> urllib3.HTTPResponse:
+class WholeResponse(urllib3.HTTPResponse):
+    """An answer that has been read to its end."""
+
+    whole_body = b""
+    """As the server sent it, compressed where it is."""
+
+
+def as_response(answer: RawAnswer, method: str, url: str) -> WholeResponse:
+    """The answer as urllib3 gives it."""
     headers = urllib3.HTTPHeaderDict()
     for name, value in answer.headers:
         headers.add(name.decode("latin-1"), value.decode("latin-1").strip())
     has_cookies = "set-cookie" in headers
-    return urllib3.HTTPResponse(
-        body=BytesIO(answer.body),
+    body = bytes(answer.body)
+    response = WholeResponse(
+        body=BytesIO(body),
         headers=headers,
         status=answer.status,
         version=11 if answer.version == "1.1" else 10,
@@ -73,3 +82,5 @@ def as_response(answer: RawAnswer, method: str, url: str) -> urllib3.HTTPRespons
         request_method=method,
         request_url=url,
     )
+    response.whole_body = body
+    return response

@@ -226,9 +226,15 @@ def request_head(method: str, target: str, host: str, headers: Mapping[str, Any]
     Raises:
         ConfigError: a character in them could smuggle another request.
     """
-    fields = {_text(name): _text(value) for name, value in headers.items() if value is not None}
-    is_named = any(name.lower() == "host" for name in fields)
-    return request_line(method, target, "" if is_named else host) + encode_headers(fields)
+    try:
+        encoded = encode_headers(headers)
+    except TypeError:  # bytes, a number or None among them
+        headers = {
+            _text(name): _text(value) for name, value in headers.items() if value is not None
+        }
+        encoded = encode_headers(headers)
+    is_named = "host" in map(str.lower, headers)
+    return request_line(method, target, "" if is_named else host) + encoded
 
 
 def _text(value: Any) -> str:

@@ -369,24 +369,3 @@ def test_environment_proxies_and_netrc_do_not_touch_the_clients_session(
     assert session.session.get(server.url).ok
 
     assert all("authorization" not in request.headers for request in server.requests)
-
-
-def test_the_clients_session_prepares_a_question_as_requests_does(session: PooledSession) -> None:
-    ours, theirs = session.session, requests.Session()
-    theirs.trust_env = False
-    for how in (
-        {"params": {"a": "b c", "d": ["1", "2"]}},
-        {"headers": {"X-A": "1", "user-agent": "me", "Accept": None}},
-        {"auth": ("user", "word")},
-        {"cookies": {"c": "1"}},
-        {"data": b"body"},
-        {"json": {}},
-    ):
-        for method in ("GET", "HEAD", "POST"):
-            for url in ("http://127.0.0.1/p?q=1", "http://u:w@127.0.0.1/p"):
-                asked = requests.Request(method, url, **how)  # type: ignore[arg-type]
-                mine, other = ours.prepare_request(asked), theirs.prepare_request(asked)
-                assert (mine.method, mine.url, mine.body) == (other.method, other.url, other.body)
-                assert dict(mine.headers) == dict(other.headers)
-                assert mine.hooks == other.hooks
-                assert mine.copy().url == mine.url
