@@ -22,7 +22,7 @@ RATE = 400
 CLIENTS = 10_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # in random order a module comes and goes several times
 def soaked() -> dict[str, Any]:
     """What the command says of one run."""
     arguments = ["soak", "--minutes", MINUTES, "--rate", str(RATE), "--faults", "--json"]
