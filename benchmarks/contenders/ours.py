@@ -7,7 +7,14 @@ from prometheus_client import CollectorRegistry
 from benchmarks.measure import Call
 from benchmarks.server import Site
 from benchmarks.work import ALL, Work
-from bybit_sync import BybitClient, Config, ConnectionPoolConfig, RateLimitConfig, TlsConfig
+from bybit_sync import (
+    BybitClient,
+    ClientConfig,
+    Config,
+    ConnectionPoolConfig,
+    RateLimitConfig,
+    TlsConfig,
+)
 
 from .base import Contender
 from .sessions import call_over
@@ -58,9 +65,12 @@ class OurOrders(Ours):
         return lambda: {"retCode": 0, "result": place(**params)}
 
 
-def make_client(site: Site, width: int, *, force_close: bool = False) -> BybitClient:
+def make_client(
+    site: Site, width: int, *, force_close: bool = False, compression: bool = True
+) -> BybitClient:
     """A client as a user has it, save for limits that are beyond reach."""
     config = Config(
+        client=ClientConfig(compression=compression),
         connection_pool=ConnectionPoolConfig(
             limit=max(100, width), limit_per_host=width, force_close=force_close
         ),

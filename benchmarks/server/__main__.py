@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import sys
+import threading
 from pathlib import Path
 
 import certifi
@@ -13,10 +14,15 @@ import trustme
 
 from benchmarks.cores import pin
 
+from .answers import by_path
 from .far import FarPath
+from .packed import by_coding
 from .responder import Responder
 
 _HOST = "127.0.0.1"
+_MBITS = (100, 10)
+"""Of the paths to the answers that are compressed: a good line, and one at home."""
+_MBIT = 125_000
 
 
 def main(directory: Path, round_trip: float) -> None:
@@ -30,13 +36,28 @@ def main(directory: Path, round_trip: float) -> None:
     # connection costs some of them.
     bundle = directory / "ca.pem"
     bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + authority.cert_pem.bytes())
-    with socket.create_server((_HOST, 0), backlog=256) as listener:
-        port = listener.getsockname()[1]
-        far = FarPath((_HOST, port), round_trip)
-        ready = {"host": _HOST, "port": port, "far_port": far.port, "core": core}
+    with (
+        socket.create_server((_HOST, 0), backlog=256) as listener,
+        socket.create_server((_HOST, 0), backlog=256) as packing,
+    ):
+        port, packed = listener.getsockname()[1], packing.getsockname()[1]
+        ready = {
+            "host": _HOST,
+            "port": port,
+            "far_port": FarPath((_HOST, port), round_trip).port,
+            "packed_port": packed,
+            "slow_ports": {
+                mbit: FarPath((_HOST, packed), round_trip, mbit * _MBIT).port for mbit in _MBITS
+            },
+            "core": core,
+        }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
-        Responder(listener, context).run(sys.stdin.fileno())
+        stop = sys.stdin.fileno()
+        # Nobody asks both at once: neither takes the other's time.
+        second = Responder(packing, context, by_coding())
+        threading.Thread(target=second.run, args=(stop,), daemon=True).start()
+        Responder(listener, context, by_path()).run(stop)
 
 
 if __name__ == "__main__":

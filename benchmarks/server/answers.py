@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-_HEAD = (
+HEAD = (
     b"HTTP/1.1 200 OK\r\n"
     b"Content-Type: application/json; charset=utf-8\r\n"
     b"Content-Length: %d\r\n"
@@ -32,7 +32,7 @@ _HEAD = (
 _LINK_ID = re.compile(rb'"orderLinkId":\s*"([A-Za-z0-9_-]{1,36})"')
 _ORDER_ID = "c6f055d9-7f21-4079-913d-e6523a9cfffa"
 
-_ORDER = {
+ORDER = {
     "orderId": _ORDER_ID,
     "orderLinkId": "bench-0000000000000001",
     "symbol": "BTCUSDT",
@@ -57,7 +57,7 @@ _ORDER = {
     "createdTime": "1767225600000",
     "updatedTime": "1767225600123",
 }
-_TICKER = {
+TICKER = {
     "symbol": "BENCHUSDT",
     "lastPrice": "16597.00",
     "indexPrice": "16598.54",
@@ -79,24 +79,37 @@ _TICKER = {
     "bid1Size": "1",
     "fundingIntervalHour": "8",
 }
+FEW = {"nextPageCursor": f"{_ORDER_ID}%3A1767225600000", "category": "linear", "list": []}
 
 Build = Callable[[bytes, bool], bytes]
 """(the request's body, whether the connection stays open) -> the answer."""
 
+Choose = Callable[[bytes], Build | None]
+"""(a request's head) -> what answers it, if anything does."""
 
-def answers() -> dict[bytes, Build]:
-    """The answer to each path; a path that is not in here has none."""
-    ack = _envelope({"orderId": _ORDER_ID, "orderLinkId": "@"}).split(b"@")
-    few = {"nextPageCursor": f"{_ORDER_ID}%3A1767225600000", "category": "linear", "list": []}
+
+def path_of(head: bytes) -> bytes:
+    """The path that a request asks for."""
+    return head.split(b" ", 2)[1].partition(b"?")[0]
+
+
+def by_path() -> Choose:
+    """Every path has one answer, whatever else a request says; an unknown one has none."""
+    known = _answers()
+    return lambda head: known.get(path_of(head))
+
+
+def _answers() -> dict[bytes, Build]:
+    ack = envelope({"orderId": _ORDER_ID, "orderLinkId": "@"}).split(b"@")
     return {
-        b"/v5/order/realtime": _fixed(_envelope(few)),
-        b"/v5/order/history": _fixed(_rows(_ORDER, 17_000)),
-        b"/v5/market/tickers": _fixed(_rows(_TICKER, 310_000)),
+        b"/v5/order/realtime": fixed(envelope(FEW)),
+        b"/v5/order/history": fixed(_rows(ORDER, 17_000)),
+        b"/v5/market/tickers": fixed(_rows(TICKER, 310_000)),
         b"/v5/order/create": _acknowledged(*ack),
     }
 
 
-def _envelope(result: dict[str, Any]) -> bytes:
+def envelope(result: dict[str, Any]) -> bytes:
     """An envelope up to its time, which is said when it is sent."""
     whole = {"retCode": 0, "retMsg": "OK", "result": result, "retExtInfo": {}, "time": 0}
     return json.dumps(whole, separators=(",", ":")).encode("ascii")[:-2]
@@ -106,10 +119,12 @@ def _rows(row: dict[str, Any], size: int) -> bytes:
     """An envelope of about `size` bytes, made of rows that differ."""
     step = len(json.dumps(row, separators=(",", ":"))) + 1
     rows = [{**row, "symbol": f"B{n:04d}USDT"} for n in range(size // step)]
-    return _envelope({"category": "linear", "list": rows})
+    return envelope({"category": "linear", "list": rows})
 
 
-def _fixed(start: bytes) -> Build:
+def fixed(start: bytes) -> Build:
+    """The same answer to everybody, but for its time."""
+
     def build(body: bytes, stays_open: bool) -> bytes:
         return _answer(start, stays_open)
 
@@ -128,4 +143,4 @@ def _answer(start: bytes, stays_open: bool) -> bytes:
     # The client learns the exchange's clock from this, so it is the true time: 13 digits.
     now = int(time.time() * 1000)
     kept = b"keep-alive" if stays_open else b"close"
-    return (_HEAD % (len(start) + 14, kept, now, now)) + start + b"%d}" % now
+    return (HEAD % (len(start) + 14, kept, now, now)) + start + b"%d}" % now

@@ -1,4 +1,5 @@
-"""A long path to the server: whatever goes through takes half a round trip, either way.
+"""A long path to the server: whatever goes through takes half a round trip, either way, and with
+a `rate` no more bytes pass than it and TCP's slow start let through (`link` says when).
 
 TCP's own handshake on loopback takes no time, so it is charged afterwards: the first bytes of a
 connection leave one round trip after it was opened, as they would on a real path.
@@ -13,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from .link import Link
+
 _CHUNK_BYTES = 65_536
 Parcel = tuple[float, bytes]
 
@@ -20,11 +23,12 @@ Parcel = tuple[float, bytes]
 class FarPath:
     """Accepts connections and carries their bytes to `target`, late. Daemon threads, two for
     each direction: `time.sleep` is exact to a tenth of a millisecond, a selector's time-out is
-    not."""
+    not. `rate` is bytes a second either way for each connection, 0 for no bound."""
 
-    def __init__(self, target: tuple[str, int], round_trip: float) -> None:
+    def __init__(self, target: tuple[str, int], round_trip: float, rate: float = 0.0) -> None:
         self._target = target
         self._round_trip = round_trip
+        self._rate = rate
         self._listener = socket.create_server((target[0], 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         _spawn(self._accept)
@@ -41,13 +45,14 @@ class FarPath:
 
     def _carry(self, source: socket.socket, sink: socket.socket, not_before: float) -> None:
         way: queue.SimpleQueue[Parcel] = queue.SimpleQueue()
-        half = self._round_trip / 2
+        link = Link(self._round_trip, self._rate)
 
         def take() -> None:
             data = b"-"
             while data:
                 data = _received(source)
-                way.put((max(time.monotonic(), not_before) + half, data))
+                for due, piece in _pieces(data, link, max(time.monotonic(), not_before)):
+                    way.put((due, piece))
 
         def give() -> None:
             with contextlib.suppress(OSError):  # the other end is gone: nobody waits for this
@@ -63,6 +68,15 @@ class FarPath:
 
         _spawn(take)
         _spawn(give)
+
+
+def _pieces(data: bytes, link: Link, now: float) -> list[Parcel]:
+    """What was received, in the parcels in which it arrives; its end is one without bytes."""
+    parcels, start = [], 0
+    for due, size in link.arrivals(now, max(len(data), 1)):
+        parcels.append((due, data[start : start + size]))
+        start += size
+    return parcels
 
 
 def _received(source: socket.socket) -> bytes:

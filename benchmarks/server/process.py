@@ -27,6 +27,8 @@ class _Ready(TypedDict):
     host: str
     port: int
     far_port: int
+    packed_port: int
+    slow_ports: dict[str, int]
     core: int | None
 
 
@@ -69,6 +71,8 @@ class ServerProcess:
             ready["far_port"],
             str(self._directory / "ca.pem"),
             self._round_trip,
+            ready["packed_port"],
+            ready["slow_ports"],
         )
 
     def __exit__(

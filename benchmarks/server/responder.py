@@ -11,7 +11,7 @@ import selectors
 import socket
 import ssl
 
-from .answers import Build, answers
+from .answers import Choose
 
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
@@ -22,11 +22,11 @@ class Responder:
     """Serves until `stop` turns up readable. It does not check signatures: that would be work
     of the server's in every contender's time."""
 
-    def __init__(self, listener: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, listener: socket.socket, context: ssl.SSLContext, choose: Choose) -> None:
         listener.setblocking(False)
         self._listener = listener
         self._context = context
-        self._answers = answers()
+        self._choose = choose
         self._selector = selectors.DefaultSelector()
 
     def run(self, stop: int) -> None:
@@ -50,7 +50,7 @@ class Responder:
         raw.setblocking(False)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock = self._context.wrap_socket(raw, server_side=True, do_handshake_on_connect=False)
-        self._selector.register(sock, selectors.EVENT_READ, _Connection(sock, self._answers))
+        self._selector.register(sock, selectors.EVENT_READ, _Connection(sock, self._choose))
 
     def _serve(self, conn: _Connection, events: int) -> None:
         try:
@@ -75,14 +75,14 @@ class Responder:
 class _Connection:
     """One client's connection and how far it has come."""
 
-    __slots__ = ("_answers", "_inbox", "_is_last", "_ready", "is_over", "sock", "unsent", "watched")
+    __slots__ = ("_choose", "_inbox", "_is_last", "_ready", "is_over", "sock", "unsent", "watched")
 
-    def __init__(self, sock: ssl.SSLSocket, known: dict[bytes, Build]) -> None:
+    def __init__(self, sock: ssl.SSLSocket, choose: Choose) -> None:
         self.sock = sock
         self.unsent = memoryview(b"")
         self.watched = selectors.EVENT_READ
         self.is_over = False
-        self._answers = known
+        self._choose = choose
         self._inbox = b""
         self._ready = False
         self._is_last = False
@@ -118,8 +118,7 @@ class _Connection:
             self.is_over = True
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
-        path = head.split(b" ", 2)[1].partition(b"?")[0]
-        build = self._answers.get(path)
+        build = self._choose(head)
         return build(body, not self._is_last) if build else _NOT_FOUND
 
     def _flush(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 
@@ -15,7 +16,11 @@ class Site:
     ca_file: str
     """A bundle of ordinary size with the server's own authority in it."""
     round_trip: float
-    """Seconds of the round trip on the far path."""
+    """Seconds of the round trip on the far paths."""
+    packed_port: int
+    """Where answers are compressed for who asks."""
+    slow_ports: Mapping[str, int]
+    """The same at the end of far paths, by their bandwidth in Mbit/s."""
     api_key: str = "benchmarkkey000001"
     api_secret: str = "opens-nothing-signs-for-nobody"  # noqa: S105 - no secret
 
@@ -27,3 +32,7 @@ class Site:
     def far(self) -> Site:
         """The same server at the end of the far path."""
         return replace(self, port=self.far_port)
+
+    def packed(self, mbit: str | None = None) -> Site:
+        """The server that compresses for who asks: near, or at the end of a path so wide."""
+        return replace(self, port=self.packed_port if mbit is None else self.slow_ports[mbit])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    compressed,
     imports,
     large,
     memory,
@@ -32,7 +33,7 @@ ALL: tuple[Workload, ...] = (
     memory.WORKLOAD,
 )
 
-ON_REQUEST: tuple[Workload, ...] = (million.WORKLOAD,)
+ON_REQUEST: tuple[Workload, ...] = (million.WORKLOAD, compressed.WORKLOAD)
 """What takes minutes, and is run only when it is named."""
 
 __all__ = ["ALL", "ON_REQUEST", "Workload"]

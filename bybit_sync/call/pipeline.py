@@ -97,7 +97,7 @@ class Pipeline:
         self._is_closed = False
         self._fixed_headers = {
             "Accept": _JSON,
-            "Accept-Encoding": "gzip, deflate",
+            "Accept-Encoding": "gzip, deflate" if config.client.compression else "identity",
             "User-Agent": "bybit-sync",
             **(headers or {}),
         }

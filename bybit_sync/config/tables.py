@@ -40,6 +40,7 @@ class ClientConfig(Table):
     proxy: str = setting("", checks.proxy)
     exchange_label: str = setting("bybit", checks.label)
     max_answer_bytes: int = setting(8 * _MIB, checks.whole(1024, 1024 * _MIB))
+    compression: bool = setting(True, checks.switch)
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class ClientConfig(Table):
         proxy: str = "",
         exchange_label: str = "bybit",
         max_answer_bytes: int = 8 * _MIB,
+        compression: bool = True,
     ) -> None:
         # Written out because a generated one would hold the plain text in a local variable,
         # where a traceback that shows locals finds it.

@@ -164,6 +164,15 @@ def test_gzip_is_asked_for_and_unpacked(exchange: LocalExchange, client: BybitCl
     assert "gzip" in seen.rows()[0]["headers"]["accept-encoding"]
 
 
+def test_without_compression_answers_are_asked_for_as_they_are(exchange: LocalExchange) -> None:
+    seen = Seen(exchange)
+    with connect(exchange, client=ClientConfig(compression=False)) as client:
+        client.market.get_server_time()
+        client.trade.get_open_orders(category="linear", symbol="BTCUSDT")
+
+    assert [row["headers"]["accept-encoding"] for row in seen.rows()] == ["identity"] * 2
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -102,7 +102,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert dataclasses.astuple(ClockConfig()) == ("passive", 60.0)
     assert dataclasses.astuple(OrdersConfig()) == ("", 2000, 5.0)
     assert dataclasses.astuple(MetricsConfig()) == (True, "127.0.0.1", 0)
-    client = ("mainnet", "", "", "", 5000, "", "bybit", 8_388_608)
+    client = ("mainnet", "", "", "", 5000, "", "bybit", 8_388_608, True)
     assert dataclasses.astuple(ClientConfig()) == client
 
 
@@ -153,6 +153,7 @@ def test_an_int_for_a_float_becomes_one_and_a_subclass_of_int_does_not_stay() ->
 @pytest.mark.parametrize(
     ("record", "key"),
     [
+        (ClientConfig, "compression"),
         (ConnectionPoolConfig, "force_close"),
         (ConnectionPoolConfig, "enable_cleanup_closed"),
         (TcpKeepaliveConfig, "enabled"),

@@ -111,6 +111,16 @@ def test_a_private_call_is_signed_over_what_is_sent(
     assert transport.sent[0].body == b"", "a GET with a body is a 403"
 
 
+@pytest.mark.parametrize(("compression", "asks"), [(True, "gzip, deflate"), (False, "identity")])
+def test_the_config_says_whether_compressed_answers_are_asked_for(
+    transport: FakeTransport, compression: bool, asks: str
+) -> None:
+    lines = pipeline(transport, client=ClientConfig(compression=compression))
+    lines.call(GET_ORDERS, SPOT)
+    lines.call(PLACE_ORDER, ORDER)
+    assert [sent.headers["Accept-Encoding"] for sent in transport.sent] == [asks] * 2
+
+
 def test_a_call_is_signed_after_every_wait_and_again_for_each_attempt(
     transport: FakeTransport, clock: FakeClock
 ) -> None:
