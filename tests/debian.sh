@@ -2,7 +2,8 @@
 # Installs the programs that some tests run against. Where there is no apt-get, or its user may not
 # use it, this does nothing: those tests are then skipped, each with its reason.
 set -eu
-packages="chromium dnsmasq-base iproute2 nftables nginx-light prometheus redis-server valgrind"
+packages="chromium dnsmasq-base gcc iproute2 libc6-dev nftables nginx-light prometheus redis-server
+valgrind"
 [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
 for package in $packages; do
     dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null |

@@ -8,6 +8,7 @@ call (``repeat``); and do the pause and another attempt fit before the deadline?
 from __future__ import annotations
 
 import random
+import sys
 import threading
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -40,6 +41,8 @@ _FINAL = (RateLimitTimeoutError, PoolFullError)
 _UNTOLD_RESET = 1.0  # seconds, when "too many visits" comes without a reset time
 _LONGEST_RESET = 60.0  # a reset time further ahead than this is not the truth
 _TOKEN = 1.0 - 1e-9  # what fifths add up to
+_LOADING_SECONDS = 0.2
+"""What it may take to load tenacity: a quarter of it, where the machine has nothing else to do."""
 _SHARE = 0.2  # of a token that a call pays which needed no retry
 
 
@@ -200,6 +203,8 @@ class Retry:
         except BybitError as error:
             if call.attempts <= 1 or not is_repeatable(call.endpoint, error):
                 raise
+            if _is_too_late_to_load(call.deadline):
+                raise
             tries = _Tries(call, error)
             try:
                 retrying = self._retrying
@@ -251,6 +256,13 @@ class Retry:
         if error.resp_headers is None:
             return None
         return retry_after(error.resp_headers.get("Retry-After"), self._clock.wall())
+
+
+def _is_too_late_to_load(deadline: Deadline) -> bool:
+    """True where tenacity is not there yet, and the call would be late once it is."""
+    if "tenacity" in sys.modules:
+        return False
+    return deadline.remaining() < min(_LOADING_SECONDS, deadline.seconds / 4)
 
 
 def is_repeatable(endpoint: Endpoint, error: BybitError) -> bool:

@@ -90,12 +90,17 @@ class PooledConnection:
             resolver.report(name, port, error.failed, connected=False)
             raise
         resolver.report(name, port, result.failed, connected=True)
+        self.dialer.pace.note_success(self.host_name)
         sys.audit("http.client.connect", self, name, port)
         self.has_connected = True
         sock = result.sock
         sock.budget = budget
-        # The handshake takes the socket's timeout as one deadline for all of its steps.
-        sock.settimeout(budget.patience())
+        try:
+            # The handshake takes the socket's timeout as one deadline for all of its steps.
+            sock.settimeout(budget.patience())
+        except BaseException:  # the last moment has passed, and nobody else has the socket yet
+            sock.close()
+            raise
         budget.phase = "tls" if isinstance(self, PooledHTTPSConnection) else "connect"
         return sock
 

@@ -18,6 +18,7 @@ from .budget import AnswerFaultError, Budget
 from .connection import Dialer, PooledConnection, PooledHTTPConnection, PooledHTTPSConnection
 from .fields import as_dict
 from .host import Host, Lease
+from .pace import NoTurnError
 from .raw_answer import FullRawAnswer, RawAnswer
 from .slots import Slots
 from .urllib3_face import IdleStack, as_response
@@ -178,7 +179,8 @@ class SlotPool(urllib3.HTTPConnectionPool):
             if conn.has_connected:
                 self._slots.count_stillborn(lease.host, seconds=self.now() - started)
             if isinstance(error, OSError | Urllib3Error | http.client.HTTPException | ValueError):
-                self._dialer.pace.note_failure(self.host_name)
+                if not isinstance(error, NoTurnError):  # which says nothing about the host
+                    self._dialer.pace.note_failure(self.host_name)
                 raise budget.fault(_root(error), self.host_name) from error
             raise
         conn.lend(budget)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from bybit_sync import BybitClient, BybitError, Config, ConnectionPoolConfig, TlsConfig
 from bybit_sync.simulator import LocalExchange
+from tests.net.tools import latest
 
 TIME = "/v5/market/time"
 ORDER = "/v5/order/create"
@@ -101,7 +102,7 @@ def ends_within(seconds: float) -> Iterator[None]:
     """The block takes no longer than a call with this ``total_timeout`` may."""
     started = time.monotonic()
     yield
-    assert time.monotonic() - started <= seconds * 1.1 + 0.05
+    assert time.monotonic() - started <= latest(seconds)
 
 
 def eventually(holds: Callable[[], Any], within: float = 5.0) -> None:

@@ -21,7 +21,7 @@ from bybit_sync.simulator import LocalExchange
 from tests.exchange.tools import connect
 from tests.net import servers
 from tests.net.conftest import MakeSession, Serve
-from tests.net.tools import TOTAL, Crew, ends_within, eventually, failure, is_at_rest, send
+from tests.net.tools import TOTAL, Crew, ends_within, eventually, failure, is_at_rest, latest, send
 
 from .network import Filter, NameServer, run
 from .tools import ENVELOPE, client_on, seconds_of
@@ -189,7 +189,7 @@ def test_a_link_that_loses_15_percent_each_way_loses_hardly_a_call(
     packets.clear()
     assert len(times) == 300
     assert len(lost) <= 3, lost
-    assert max(times) <= 5.0 * 1.1 + 0.05
+    assert max(times) <= latest(5.0)
 
 
 @pytest.mark.row(7)
@@ -273,9 +273,7 @@ def test_a_server_that_comes_back_is_used_at_once_and_not_overrun(
         callers.join()
 
     assert max(callers.served) - back <= 1.0
-    # As many as there are slots may be on their way before the first of them hears that it is gone.
-    assert most_in(tried, 0.1) <= 30 + 20
-    assert most_in([moment for moment in tried if moment > tried[0] + 0.5], 0.1) <= 20
+    assert most_in(tried, 0.1) <= 20
     assert len([moment for moment in tried if moment >= back]) <= 50
 
 

@@ -19,7 +19,7 @@ from bybit_sync.net.dns import Resolver
 from bybit_sync.net.session import PooledSession
 from tests.net import servers
 from tests.net.conftest import MakeSession, Serve
-from tests.net.tools import TOTAL, ends_within, eventually, failure, is_at_rest, send
+from tests.net.tools import TOTAL, ends_within, eventually, failure, is_at_rest, latest, send
 
 from .network import Filter, NameServer, run
 from .tools import seconds_of
@@ -140,7 +140,7 @@ def test_a_moved_record_is_followed_after_one_time_out_when_the_old_server_is_de
             assert send(session, url).body == b'"new"'
 
     assert len(failed) == 1, failed
-    assert first_success <= 0.5 * 1.1 + 0.2
+    assert first_success <= latest(0.5)
     assert packets.counted() == [0]  # nobody has tried to connect to the old one
     assert is_at_rest(session)
 

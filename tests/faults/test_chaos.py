@@ -30,7 +30,7 @@ from bybit_sync import (
 )
 from bybit_sync.simulator import LocalAccount, LocalExchange
 from tests.exchange.tools import ORDER, RESTING, Seen, eventually, new_name, orders_named
-from tests.net.tools import Crew, open_sockets
+from tests.net.tools import Crew, latest, open_sockets
 
 from .breaking_proxy import BreakingProxy
 
@@ -137,8 +137,7 @@ def test_orders_through_a_proxy_that_breaks_connections_are_what_their_callers_w
         assert max(booked.values()) == max(arrived.values()) == 1
         assert trader.placed <= booked.keys() <= trader.placed | trader.unknown
         assert arrived.keys() <= trader.placed | trader.unknown
-        # Loose: sixteen threads share an interpreter with the proxy's own.
-        assert max(trader.seconds) <= TOTAL * 1.1 + 0.5
+        assert max(trader.seconds) <= latest(TOTAL)
 
         # Those to ask about can be asked about, by name, and the answer is the book's.
         proxy.is_breaking = False

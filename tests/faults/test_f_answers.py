@@ -18,7 +18,7 @@ from tests.exchange.tools import connect
 from tests.net import servers
 from tests.net.conftest import MakeSession, Serve
 from tests.net.servers import OK, Peer
-from tests.net.tools import Crew, failure, is_at_rest, send
+from tests.net.tools import Crew, failure, is_at_rest, latest, send
 
 from .tools import seconds_of
 
@@ -62,6 +62,35 @@ def bomb(peer: Peer) -> None:
 def resident() -> int:
     """Most memory, in bytes, that this process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.row(49)
+def test_a_hundred_callers_of_a_silent_server_are_all_told_in_time(
+    make_session: MakeSession, serve: Serve
+) -> None:
+    """Seventy of them wait for a connection. The best of three runs counts: others use this
+    machine too."""
+    session = make_session(total_timeout=0.8, limit_per_host=30)
+
+    def silent(peer: Peer) -> None:
+        peer.read_request()
+        peer.hang()
+
+    server = serve(silent)
+    assert min(_longest_of_a_hundred(session, server.url) for _ in range(3)) <= 0.8 + 0.05
+    assert is_at_rest(session)
+
+
+def _longest_of_a_hundred(session: PooledSession, url: str) -> float:
+    times: list[float] = []
+
+    def ask() -> None:
+        times.append(seconds_of(lambda: failure(session, url)))
+
+    with Crew() as crew:
+        crew.start(ask, times=100)
+    assert len(times) == 100
+    return max(times)
 
 
 @pytest.mark.row(55)
@@ -120,6 +149,7 @@ def test_a_stopped_server_is_survived_by_twenty_callers(own_exchange: Any) -> No
     pool = {"limit_per_host": 20, "total_timeout": 1.0}
     with connect(exchange, pool=pool) as client:
         assert client.warm_up(20) == 20
+        ask = client.market.get_server_time
         send_signal(signal.SIGSTOP)
         stopped = time.monotonic()
         errors: list[tuple[float, BybitError]] = []
@@ -127,7 +157,7 @@ def test_a_stopped_server_is_survived_by_twenty_callers(own_exchange: Any) -> No
         def fail() -> None:
             started = time.monotonic()
             with pytest.raises(BybitError) as caught:
-                client.market.get_server_time()
+                ask()
             errors.append((time.monotonic() - started, caught.value))
 
         with Crew() as crew:
@@ -135,15 +165,15 @@ def test_a_stopped_server_is_survived_by_twenty_callers(own_exchange: Any) -> No
         time.sleep(max(0.0, stopped + 3.0 - time.monotonic()))
         send_signal(signal.SIGCONT)
         with Crew() as crew:
-            took = seconds_of(lambda: _call_from_twenty(client, crew))
+            took = seconds_of(lambda: _call_from_twenty(ask, crew))
 
     assert len(errors) == 20
-    assert max(seconds for seconds, _ in errors) <= 1.0 * 1.1 + 0.05
+    assert max(seconds for seconds, _ in errors) <= latest(1.0)
     assert {type(error) for _, error in errors} == {TotalTimeoutError}
     assert all(error.effect_unknown for _, error in errors)
-    assert took <= 0.2 + 0.3, took  # the second is for twenty threads on a busy machine
+    assert took <= 0.2
 
 
-def _call_from_twenty(client: Any, crew: Crew) -> None:
-    crew.start(client.market.get_server_time, times=20)
+def _call_from_twenty(ask: Callable[[], Any], crew: Crew) -> None:
+    crew.start(ask, times=20)
     crew.join()

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,10 @@ from tests.exchange.tools import (
     ends_within,
     failure,
 )
+from tests.net.tools import latest
+
+from .stepped_process import SECONDS as A_READ
+from .stepped_process import SteppedProcess, WallClockShim
 
 OPEN_ORDERS = "/v5/order/realtime"
 SECONDS = 3.0
@@ -132,6 +137,56 @@ def test_a_step_of_the_wall_clock_moves_no_deadline(
 
     assert time.monotonic() - started >= SECONDS * 0.95
     stepping.join()
+
+
+@pytest.fixture
+def shim(tmp_path: Path) -> WallClockShim:
+    """The wall clock of `process`, which may be stepped."""
+    return WallClockShim(tmp_path)
+
+
+@pytest.fixture
+def process(exchange: LocalExchange, shim: WallClockShim) -> Iterator[SteppedProcess]:
+    """A real process that trades."""
+    process = SteppedProcess(exchange, exchange.add_account(), shim)
+    yield process
+    process.close()
+
+
+@pytest.mark.row(89)
+def test_a_process_whose_clock_is_set_repeats_one_call_at_most_and_none_fails(
+    exchange: LocalExchange, shim: WallClockShim, process: SteppedProcess
+) -> None:
+    assert process.ask("read")["error"] == ""
+    seen = Seen(exchange)
+
+    process.ask("start")
+    steps = (0, 90, -90, 3600, -3600)
+    for step in steps:
+        shim.step(step)
+        time.sleep(0.5)
+    said = process.ask("stop")
+
+    assert said["failed"] == []
+    assert set(said["made"]) == set(steps), "calls were made at each of these times"
+    assert seen.count() - len(said["made"]) <= 1
+
+
+@pytest.mark.row(89)
+def test_no_deadline_of_a_process_moves_when_its_clock_is_set(
+    exchange: LocalExchange, shim: WallClockShim, process: SteppedProcess
+) -> None:
+    assert process.ask("read")["error"] == ""
+    for step in (90, -90, 3600, -3600):
+        exchange.faults.stall(OPEN_ORDERS)
+        process.begin("read")
+        time.sleep(0.3)
+        shim.step(step)
+        said = process.said()
+
+        assert said["error"] == "TotalTimeoutError"
+        assert 0.95 * A_READ <= said["seconds"] <= latest(A_READ)
+        assert process.ask("read")["error"] == ""
 
 
 @pytest.mark.row(89)

@@ -704,7 +704,7 @@ def test_in_chaos_nothing_is_doubled_and_every_order_is_what_its_caller_was_told
             try:
                 fate: Any = client.orders.place(**wanted, resend=True)
             except OrderUnknownError as error:
-                fate = error.resolve(20)
+                fate = error.resolve(10)
             except (OrderNotPlacedError, ApiError) as error:
                 fate = error
             told.append(fate)

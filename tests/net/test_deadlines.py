@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from bybit_sync.clock import Deadline
 from bybit_sync.exceptions import (
     ConnectError,
     DnsError,
@@ -20,6 +22,7 @@ from bybit_sync.exceptions import (
     TlsError,
     TotalTimeoutError,
 )
+from bybit_sync.net import sockets
 from bybit_sync.net.session import PooledSession
 
 from . import servers
@@ -40,11 +43,6 @@ def never_reading(peer: Peer) -> None:
     peer.hang()
 
 
-@pytest.mark.row(10)
-@pytest.mark.row(11)
-@pytest.mark.row(49)
-@pytest.mark.row(50)
-@pytest.mark.row(51)
 @dataclass(frozen=True)
 class Case:
     """A server that takes too long, and the phase in which a call to it runs out of time."""
@@ -83,6 +81,11 @@ CASES = {
 }
 
 
+@pytest.mark.row(10)
+@pytest.mark.row(11)
+@pytest.mark.row(49)
+@pytest.mark.row(50)
+@pytest.mark.row(51)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_a_call_of_the_client_ends_in_time(case: Case, hasty: PooledSession, serve: Serve) -> None:
     server = serve(case.script, tls=case.tls)
@@ -213,6 +216,29 @@ def test_connecting_ends_at_the_connect_timeout(
     assert type(error) is ConnectError
     assert error.phase == "connect"
     assert not error.effect_unknown
+
+
+@pytest.mark.parametrize("tls", [True, False], ids=["tls", "plain"])
+def test_a_socket_that_connects_as_the_time_runs_out_is_closed(
+    tls: bool, hasty: PooledSession, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve(servers.answering(), tls=tls)
+    made: list[socket.socket] = []
+    connect = sockets.connect
+
+    def connecting_late(addresses: Any, deadline: Deadline, *how: Any) -> sockets.ConnectResult:
+        result = connect(addresses, deadline, *how)
+        made.append(result.sock)
+        time.sleep(deadline.remaining())
+        return result
+
+    monkeypatch.setattr(sockets, "connect", connecting_late)
+    error = failure(hasty, server.url)
+
+    assert type(error) is TotalTimeoutError
+    assert (error.phase, error.effect_unknown) == ("connect", False)
+    assert [sock.fileno() for sock in made] == [-1]
+    assert is_at_rest(hasty)
 
 
 def test_a_stalled_handshake_ends_at_the_connect_timeout_and_blames_no_certificate(

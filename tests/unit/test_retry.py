@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -153,6 +154,21 @@ def test_what_would_fail_again_fails_at_once(clock: FakeClock, failure: BaseExce
     call = FakeCall(clock, [failure])
     assert fails(call, type(failure)) is failure
     assert (call.made, clock.slept) == (1, [])
+
+
+def test_a_failure_shortly_before_the_deadline_does_not_wait_for_what_a_repeat_would_load(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "tenacity")
+    for takes in (0.801, 1.0, 1.1):
+        call = FakeCall(clock, [lost()], timeout=1.0, takes=takes)
+        fails(call, ConnectionLostError)
+        assert (call.made, call.told, clock.slept) == (1, [], [])
+
+    assert "tenacity" not in sys.modules, "to load it takes longer than a call may be late"
+    assert run(FakeCall(clock, [lost()], timeout=1.0, takes=0.2)) == "done"
+    monkeypatch.delitem(sys.modules, "tenacity")
+    assert run(FakeCall(clock, [lost()], timeout=0.3, takes=0.1), base_delay=0.01) == "done"
 
 
 def test_the_last_error_comes_out_when_the_attempts_are_used_up(clock: FakeClock) -> None:
