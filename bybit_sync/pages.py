@@ -163,6 +163,7 @@ class Pages:
         paging = self._paging
         start = params.get(paging.start_param)
         repeated: list[Any] = []
+        reached: int | None = None  # the time up to which the page was asked for
         while True:
             _, rows = self._ask(params)
             fresh = [row for row in rows if row not in repeated] if repeated else rows
@@ -175,12 +176,13 @@ class Pages:
             oldest = min(_time(row, paging.time_field) for row in rows)
             if start is not None and oldest <= start:
                 return
-            if not fresh:
-                if len(rows) < int(params.get(paging.limit_param) or 1):
-                    return
+            if reached is not None and oldest >= reached:
+                if oldest > reached or len(rows) < int(params.get(paging.limit_param) or 1):
+                    return  # the former where a server does not heed the time
                 oldest -= 1  # a page full of one millisecond: what does not fit, nobody can have
             repeated = [row for row in rows if _time(row, paging.time_field) == oldest]
             params = {**params, paging.end_param: oldest}
+            reached = oldest
 
 
 def _name_of(method: Method) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from bybit_sync.exceptions import (
     ApiError,
     AuthError,
     BadAnswerError,
+    BybitError,
     IpBannedError,
     PermissionDeniedError,
     RateLimitedError,
@@ -27,6 +29,7 @@ from bybit_sync.exceptions import (
 from bybit_sync.net.answer import Answer
 
 from .breaker import BAN_SECONDS, clock_time
+from .list_text import TakeList, cut_list, is_cut
 from .rate_limit import rate_limit_in
 from .records import Endpoint
 from .redact import quote_answer, redact
@@ -54,8 +57,8 @@ class Parser:
         self._host = host
         self._hidden = tuple(hidden)
 
-    def parse(self, endpoint: Endpoint, answer: Answer) -> Body:
-        """The envelope of an answer that says yes.
+    def parse(self, endpoint: Endpoint, answer: Answer, take_list: TakeList | None = None) -> Body:
+        """The envelope of an answer that says yes; its list may be taken as text.
 
         Raises:
             ApiError: Bybit says no; the class tells why.
@@ -64,6 +67,10 @@ class Parser:
         """
         if not 200 <= answer.status < 300:
             raise self._http_error(endpoint, answer)
+        if take_list is not None:
+            body = self._without_list(endpoint, answer, take_list)
+            if body is not None:
+                return body
         raw = answer.body
         body, fault = _loads(raw)
         if (  # the usual answer, told by the least that tells it
@@ -80,6 +87,18 @@ class Parser:
         if ret_code == 0:
             return body
         raise self._api_error(endpoint, answer, body, ret_code)
+
+    def _without_list(self, endpoint: Endpoint, answer: Answer, take_list: TakeList) -> Body | None:
+        """The envelope of an answer whose list was taken; None if it is to be parsed as a whole."""
+        cut = cut_list(answer.body)
+        if cut is None:
+            return None
+        rest, text = cut
+        try:
+            body = self.parse(endpoint, replace(answer, body=rest))
+        except BybitError:
+            return None  # the whole answer tells what is wrong, and is quoted
+        return body if is_cut(body) and take_list(text) else None
 
     # --- the envelope ---------------------------------------------------------------------
 

@@ -267,6 +267,7 @@ class Call:
         "_recv_window_ms",
         "_request",
         "_signer",
+        "_take_list",
         "attempts",
         "deadline",
         "endpoint",
@@ -298,6 +299,7 @@ class Call:
         self._signer = signer
         self._recv_window_ms = options.recv_window_ms or pipeline.recv_window_ms
         self._on_sign = options.on_sign
+        self._take_list = options.take_list
         self._generation = 0
 
     def attempt(self) -> Reply[Any]:
@@ -313,7 +315,7 @@ class Call:
                 pipeline.hooks.rate_limit(self.endpoint, seen.remaining)
         pipeline.limiter.answered(self._grant, self.received_at, is_welcome=answer.status != 403)
         try:
-            body = pipeline.parser.parse(self.endpoint, answer)
+            body = pipeline.parser.parse(self.endpoint, answer, self._take_list)
         except BybitError as error:
             self._learn_from(error, answer)
             # An answer may echo the key or hold a new one, and a traceback that shows locals

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from bybit_sync.exceptions import ConfigError
 
+from .list_text import TakeList
+
 if TYPE_CHECKING:
     from .reply import Reply
 
@@ -110,6 +112,8 @@ class CallOptions:
     """Milliseconds for which Bybit accepts the signature."""
     on_sign: Callable[[int], None] | None = None
     """Told the timestamp (ms) of every attempt when it is signed, before its first byte leaves."""
+    take_list: TakeList | None = None
+    """Offered the text of the result's list, in place of its rows; see `call.list_text`."""
 
     def __post_init__(self) -> None:
         _check("timeout", self.timeout, float, 0.001, 86_400.0)
@@ -117,6 +121,8 @@ class CallOptions:
         _check("recv_window_ms", self.recv_window_ms, int, 1, 60_000)
         if self.on_sign is not None and not callable(self.on_sign):
             raise ConfigError(f"options.on_sign: {self.on_sign!r} is not a function"[:200])
+        if self.take_list is not None and not callable(self.take_list):
+            raise ConfigError(f"options.take_list: {self.take_list!r} is not a function"[:200])
 
 
 def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bybit_sync.exceptions import BadAnswerError, ConfigError
 
@@ -21,13 +21,14 @@ _EXACT = (38, 18)  # digits, and digits after the point: Bybit's longest have 18
 
 
 def the_package() -> tuple[Any, Any]:
-    """pyarrow and pyarrow.parquet.
+    """pyarrow, with what reads and writes parts, and pyarrow.parquet.
 
     Raises:
         ImportError: pyarrow is not installed; the message names the command.
     """
     try:
         import pyarrow  # here: an extra, and slow to import
+        import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError(
@@ -86,6 +87,7 @@ def table_from_text(series: Series, schema: Any, text: bytes) -> Any:
             read_options=arrow_csv.ReadOptions(
                 column_names=schema.names, use_threads=False, block_size=len(text) + 1
             ),
+            parse_options=arrow_csv.ParseOptions(quote_char='"' if b'"' in text else False),
             convert_options=arrow_csv.ConvertOptions(column_types=types),
         )
         return table.cast(schema)
@@ -142,6 +144,28 @@ _CONVERTERS: dict[ColumnType, Callable[[Any, Any, Sequence[Any]], Any]] = {
     "boolean": _as_they_are,
     "text": _texts,
 }
+
+
+def write_part(table: Any, file: IO[bytes]) -> None:
+    """Write a table in Arrow's own format, as it lies in memory."""
+    arrow, _ = the_package()
+    with arrow.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def read_part(path: Path) -> Any:
+    """The table that `write_part` wrote.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    arrow, _ = the_package()
+    try:
+        # Not mapped: Windows lets nobody remove a file that is.
+        with arrow.OSFile(str(path)) as file, arrow.ipc.open_file(file) as reader:
+            return reader.read_all()
+    except arrow.ArrowInvalid as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); remove it"[:300]) from error
 
 
 def read_metadata(path: Path) -> Any:

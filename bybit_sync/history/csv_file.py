@@ -17,11 +17,13 @@ from typing import IO, Any, Literal
 from bybit_sync.clock import Clock
 
 from .fetch import Row
+from .lines import Lines
 from .saved import Saved
 from .series import Series
 from .sink import (
     Description,
     Packed,
+    Rows,
     is_about,
     lock,
     read_state,
@@ -37,6 +39,7 @@ class CsvFile:
     """A CSV file that goes on where it stopped."""
 
     outlives = True
+    takes_lines = True
 
     def __init__(self, path: Path, series: Series, description: Description, clock: Clock) -> None:
         """Open it, and cut off what no checkpoint covers.
@@ -66,7 +69,7 @@ class CsvFile:
 
     def _begin(self, series: Series, state: dict[str, Any] | None) -> None:
         """Stand behind the last whole window; the header counts as one."""
-        self._is_plain = is_plain(series)
+        self._is_plain = series.is_plain
         if state is None or state["bytes"] > self._path.stat().st_size:
             state = {"bytes": 0, "rows": 0, "until": None}  # the file was removed, or is another
         self._whole: tuple[int, int, int | None] = (state["bytes"], state["rows"], state["until"])
@@ -87,7 +90,7 @@ class CsvFile:
         """How many rows the file holds."""
         return self._whole[1]
 
-    def pack(self, rows: Sequence[Row]) -> Packed:
+    def pack(self, rows: Rows) -> Packed:
         """The rows as lines."""
         return Packed(len(rows), csv_text(rows, is_plain=self._is_plain))
 
@@ -134,15 +137,16 @@ class CsvStream:
     """CSV on a stream: nothing to go on from."""
 
     outlives = False
+    takes_lines = True
     until_ms: int | None = None
     rows = 0
 
     def __init__(self, stream: IO[str], series: Series) -> None:
         self._stream = stream
-        self._is_plain = is_plain(series)
+        self._is_plain = series.is_plain
         self._stream.write(csv_text([series.names]).decode())
 
-    def pack(self, rows: Sequence[Row]) -> Packed:
+    def pack(self, rows: Rows) -> Packed:
         """The rows as lines."""
         return Packed(len(rows), csv_text(rows, is_plain=self._is_plain).decode())
 
@@ -165,13 +169,10 @@ class CsvStream:
         """The stream is the caller's."""
 
 
-def is_plain(series: Series) -> bool:
-    """Whether all values are texts or None, as those of candles: then none needs a look."""
-    return all(column.type in ("time", "decimal") for column in series.columns)
-
-
-def csv_text(rows: Sequence[Row], *, is_plain: bool = True) -> bytes:
+def csv_text(rows: Rows, *, is_plain: bool = True) -> bytes:
     """Rows as lines; None is an empty field, and what is nested is JSON."""
+    if isinstance(rows, Lines):
+        return rows.text
     if is_plain and (joined := _joined(rows)) is not None:
         return joined
     if not is_plain:

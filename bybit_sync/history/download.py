@@ -2,8 +2,9 @@
 
     plan -> tasks -> fetch(client, task) -> sink, in order
 
-Only `fetch` runs elsewhere, on threads of the download or on an executor of the caller's. A task
-that is fetched twice does no harm: the sink sees each window once.
+Only `fetch`, or `fetch_lines` for a sink that takes lines, runs elsewhere, on threads of the
+download or on an executor of the caller's. A task that is fetched twice does no harm: the sink sees
+each window once.
 """
 
 from __future__ import annotations
@@ -11,24 +12,25 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .fetch import Row, fetch
+from .fetch import Row, fetch, fetch_lines
+from .lines import Lines
 from .plan import Plan, Task
 from .progress import Progress, progress_bar
 from .saved import DownloadInterrupted, Saved, extent
-from .sink import Packed, Sink
+from .sink import Packed, Rows, Sink
 
 if TYPE_CHECKING:
     from bybit_sync.client import BybitClient
 
 log = logging.getLogger("bybit_sync.history")
 
-_Got = list[Row] | Packed
+_Got = list[Row] | Lines | Packed
 _AHEAD = 2  # windows asked for, or waiting for their turn, per worker
 
 
@@ -52,6 +54,7 @@ class Download:
         self._executor = executor
         self._progress = progress
         self._calls = 0
+        self._fetch_window = fetch_lines if sink.takes_lines else fetch
         self._stopping = threading.Event()
         self._last_ids: set[Any] = set()
 
@@ -118,7 +121,7 @@ class Download:
         client = self._client
         if self._executor is not None:
             executor = self._executor
-            yield lambda task: executor.submit(fetch, client, task)
+            yield lambda task: executor.submit(self._fetch_window, client, task)
             return
         crew = ThreadPoolExecutor(self._workers, thread_name_prefix="bybit-history")
         try:
@@ -131,7 +134,7 @@ class Download:
         """On a thread of ours the rows are packed at once: they take a fraction of the memory."""
         if self._stopping.is_set():
             return []  # nobody will look at it
-        rows = fetch(self._client, task)
+        rows = self._fetch_window(self._client, task)
         return rows if self._plan.series.unique else self._sink.pack(rows)
 
     def _packed(self, got: _Got) -> Packed:
@@ -139,10 +142,10 @@ class Download:
             return got
         return self._sink.pack(self._without_repeated(got))
 
-    def _without_repeated(self, rows: list[Row]) -> Sequence[Row]:
+    def _without_repeated(self, rows: list[Row] | Lines) -> Rows:
         """The rows that the window before has not told: some are told on both sides of a seam."""
         series = self._plan.series
-        if not series.unique:
+        if not series.unique or isinstance(rows, Lines):
             return rows
         place = series.names.index(series.unique)
         fresh = [row for row in rows if row[place] not in self._last_ids]

@@ -1,16 +1,22 @@
-"""Fetches one task: the only part of a download that talks to the exchange."""
+"""Fetches one task: the only part of a download that talks to the exchange.
+
+`fetch` brings rows. `fetch_lines` brings the text of candles where the answer is the usual one, for
+less than half of what rows, and lines made of them, cost; where it cannot be sure, it brings rows.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from itertools import islice
-from operator import itemgetter, lt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from bybit_sync.api._paging import PAGING
+from bybit_sync.call.records import DEFAULT_OPTIONS
 from bybit_sync.exceptions import BadAnswerError
 
+from .lines import Lines, LineTaker, has_lines, rises
 from .plan import Task
 
 if TYPE_CHECKING:
@@ -30,13 +36,37 @@ def fetch(client: BybitClient, task: Task) -> list[Row]:
     Raises:
         BybitError: they could not be had.
     """
-    series = task.series
-    paging = PAGING[series.endpoint]
-    group, name = series.endpoint.split(".")
+    return _put_together(task, _pages(client, task, task.params))
+
+
+def fetch_lines(client: BybitClient, task: Task) -> Lines | list[Row]:
+    """The task's rows as lines of CSV where they can be had so, else as `fetch`: oldest first.
+
+    Raises:
+        BybitError: they could not be had.
+    """
+    if not has_lines(task):
+        return fetch(client, task)
+    taker = LineTaker(task)
+    options = replace(task.params.get("options", DEFAULT_OPTIONS), take_list=taker)
+    pages = []
+    for page in _pages(client, task, {**task.params, "options": options}):
+        taker.close()
+        pages.append(page)
+    return taker.lines if taker.lines is not None else _put_together(task, pages)
+
+
+def _pages(client: BybitClient, task: Task, params: Mapping[str, Any]) -> Iterator[list[Any]]:
+    paging = PAGING[task.series.endpoint]
+    group, name = task.series.endpoint.split(".")
     window = {paging.start_param: task.start_ms, paging.end_param: task.end_ms - 1}
-    pages = client.pages(getattr(getattr(client, group), name), **task.params, **window)
+    return client.pages(getattr(getattr(client, group), name), **params, **window).pages()
+
+
+def _put_together(task: Task, pages: Iterable[list[Any]]) -> list[Row]:
+    series = task.series
     rows: list[Any] = []
-    for page in pages.pages():
+    for page in pages:
         rows += page
     rows.reverse()
     if rows and isinstance(rows[0], dict):
@@ -56,17 +86,13 @@ def _in_order(task: Task, rows: list[Row]) -> list[Row]:
             effect_unknown=False,
         ) from error
     if task.is_on_grid:
-        if _rises(times) and (not times or _is_inside(task, times[0], times[-1])):
+        if rises(times) and (not times or _is_inside(task, times[0], times[-1])):
             return rows  # as it nearly always is
         by_time = {at: row for at, row in zip(times, rows, strict=True) if _is_inside(task, at, at)}
         return [by_time[at] for at in sorted(by_time)]
-    if _rises(times):
+    if rises(times):
         return rows
     return [row for _, row in sorted(zip(times, rows, strict=True), key=itemgetter(0))]
-
-
-def _rises(times: list[int]) -> bool:
-    return all(map(lt, times, islice(times, 1, None)))
 
 
 def _is_inside(task: Task, first_ms: int, last_ms: int) -> bool:

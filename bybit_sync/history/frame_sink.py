@@ -10,7 +10,7 @@ from bybit_sync.frames import frame_of_rows
 
 from .fetch import Row
 from .series import Series
-from .sink import Packed
+from .sink import Packed, Rows
 
 if TYPE_CHECKING:
     import pandas
@@ -22,6 +22,7 @@ class FrameSink:
     """Collects a DataFrame."""
 
     outlives = False
+    takes_lines = False
     until_ms: int | None = None
     rows = 0
 
@@ -38,7 +39,7 @@ class FrameSink:
         self._done: list[Any] = []
         self._waiting: list[Row] = []
 
-    def pack(self, rows: Sequence[Row]) -> Packed:
+    def pack(self, rows: Rows) -> Packed:
         """The rows as they are: many are converted at a time."""
         return Packed(len(rows), rows)
 

@@ -50,6 +50,11 @@ class Series:
         """Where in a row its time is."""
         return self.names.index(self.time)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether all values are texts or None, as those of candles: then none needs a look."""
+        return all(column.type in ("time", "decimal") for column in self.columns)
+
 
 def _columns(endpoint: str, names: str) -> tuple[Column, ...]:
     return tuple(Column(name, _type(endpoint, name)) for name in names.split())

@@ -13,9 +13,14 @@ from typing import IO, Any, NamedTuple, Protocol
 from bybit_sync.exceptions import ConfigError
 
 from .fetch import Row
+from .lines import Lines
 
 FORMAT = 1
 """Of the descriptions; a file of another one is refused, not guessed at."""
+
+
+Rows = Sequence[Row] | Lines
+"""The rows of a window as they were fetched."""
 
 
 class Packed(NamedTuple):
@@ -30,6 +35,8 @@ class Sink(Protocol):
 
     outlives: bool
     """Whether the rows are there when the program is not."""
+    takes_lines: bool
+    """Whether it packs `Lines`, which cost less than rows."""
 
     @property
     def until_ms(self) -> int | None:
@@ -41,7 +48,7 @@ class Sink(Protocol):
         """How many rows are here."""
         ...
 
-    def pack(self, rows: Sequence[Row]) -> Packed:
+    def pack(self, rows: Rows) -> Packed:
         """The rows of a window in the form in which they are kept; any thread may call it."""
         ...
 

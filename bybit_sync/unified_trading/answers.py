@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bybit_sync.call.list_text import TakeList
 from bybit_sync.call.parse import Body, Parser
 from bybit_sync.call.records import Endpoint
 from bybit_sync.exceptions import ApiError, BadAnswerError
@@ -27,7 +28,7 @@ class PybitParser(Parser):
         made._options = options
         return made
 
-    def parse(self, endpoint: Endpoint, answer: Answer) -> Body:
+    def parse(self, endpoint: Endpoint, answer: Answer, take_list: TakeList | None = None) -> Body:
         """The envelope of an answer that pybit would return.
 
         Raises:
@@ -35,7 +36,7 @@ class PybitParser(Parser):
             BadAnswerError: any other status, or no envelope.
         """
         try:
-            return super().parse(endpoint, answer)
+            return super().parse(endpoint, answer, take_list)
         except ApiError as error:
             if answer.status == 200:
                 return self._ignored(error)

@@ -74,7 +74,7 @@ def started(arguments: list[str], is_far: Callable[[], bool]) -> subprocess.Pope
 def has_kept(out: Path) -> bool:
     """Whether something of the download would outlive a kill."""
     if out.suffix == ".parquet":
-        return any(out.with_name(out.name + ".parts").glob("*.parquet"))
+        return any(out.with_name(out.name + ".parts").glob("*.arrow"))
     try:
         state: dict[str, Any] = json.loads(Path(f"{out}.checkpoint").read_text())
     except FileNotFoundError:

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from bybit_sync import BybitClient
+from bybit_sync.history import Task
+from bybit_sync.history.fetch import fetch_lines
+from bybit_sync.history.lines import Lines
+from bybit_sync.history.series import find_series
 from bybit_sync.simulator import LocalExchange
 
 pandas = pytest.importorskip("pandas")
@@ -39,6 +43,25 @@ def test_a_file_and_a_frame_hold_the_same(client: BybitClient, tmp_path: Path) -
     from_file = pandas.read_parquet(out)
     assert len(frame) == 19 * 288
     assert (frame.to_numpy() == from_file.to_numpy()).all()
+
+
+def test_candles_go_into_a_file_as_the_text_of_the_answers(
+    client: BybitClient, tmp_path: Path
+) -> None:
+    """A month of minutes is 45 windows; the last is short, and the first begins in a minute."""
+    out = tmp_path / "btc.csv"
+    start, end = START_MS + 30_000, START_MS + 31 * 1440 * MINUTE_MS
+    what = {"category": "linear", "symbol": "BTCUSDT", "interval": "1"}
+    window = Task(find_series("klines"), what, START_MS, START_MS + 1000 * MINUTE_MS, True)
+
+    client.history.klines("BTCUSDT", "1m", start, end, out=out)
+
+    assert isinstance(fetch_lines(client, window), Lines)
+    rows = list(client.pages(client.market.get_kline, **what, start=start, end=end - 1))
+    lines = out.read_text().splitlines()
+    assert lines[0].split(",") == list(window.series.names)
+    assert lines[1:] == [",".join(row) for row in reversed(rows)]
+    assert len(rows) == 31 * 1440 - 1
 
 
 def test_other_candles_follow_the_same_grid(client: BybitClient) -> None:

@@ -200,6 +200,20 @@ def test_a_part_that_was_being_written_is_thrown_away(fake: FakeClient, tmp_path
     assert not parts.exists()
 
 
+def test_a_part_that_the_disk_has_spoilt_is_told_by_name(fake: FakeClient, tmp_path: Path) -> None:
+    path = tmp_path / "btc.parquet"
+    fake.fail_from = START_MS + 2000 * MINUTE_MS
+    with pytest.raises(ConnectError):
+        load(fake, path)
+    [part] = (tmp_path / "btc.parquet.parts").glob("*.arrow")
+    whole = part.read_bytes()
+
+    for spoilt in (b"", whole[:100], b"\0" * len(whole)):
+        part.write_bytes(spoilt)
+        with pytest.raises(ConfigError, match=rf"{part.name}: cannot be read .*; remove it"):
+            load(fake, path)
+
+
 def test_parts_that_the_finished_file_holds_already_are_not_added_again(
     monkeypatch: pytest.MonkeyPatch, fake: FakeClient, tmp_path: Path
 ) -> None:
@@ -207,7 +221,7 @@ def test_parts_that_the_finished_file_holds_already_are_not_added_again(
     with monkeypatch.context() as patch:  # killed between the join and the removal of the parts
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
         load(fake, path)
-    assert list(tmp_path.glob("btc.parquet.parts/*.parquet"))
+    assert list(tmp_path.glob("btc.parquet.parts/*.arrow"))
 
     load(fake, path, END_MS + 100 * MINUTE_MS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -172,6 +173,18 @@ def test_an_execution_that_two_pages_tell_comes_once() -> None:
     found = walk(server, category="linear")
 
     assert [row["execId"] for row in found] == [f"x{n}" for n in range(12)]
+
+
+def test_a_server_that_does_not_heed_the_time_is_not_asked_for_ever() -> None:
+    server = Server("market.get_kline", 7)
+    server._is_inside = lambda *_: True  # type: ignore[method-assign]
+    window = {"start": NOW_MS - 30 * DAY_MS, "end": NOW_MS, "limit": 7}
+    given = {**required(BY_KEY[server.key]), **window}
+
+    rows = list(islice(Pages.of(method_of(server, server.key), given, lambda: NOW_MS), 100))
+
+    assert rows[:7] == server.rows
+    assert len(server.calls) == 3
 
 
 def test_rows_of_one_millisecond_on_both_sides_of_a_page_are_all_there() -> None:
