@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -28,6 +29,7 @@ class Nginx:
     url = f"http://127.0.0.1:{port}"
 
     def __init__(self, folder: Path, settings: str) -> None:
+        self._marks = 0
         self._log = folder / "access.log"
         self.config = folder / "nginx.conf"
         self.config.write_text(
@@ -39,6 +41,12 @@ class Nginx:
 
     def asked(self, what: str) -> int:
         """How many requests of this kind have arrived."""
+        # It notes a request after it has answered it: once it has noted a later one, all are there.
+        self._marks += 1
+        mark = f"/mark-{self._marks}"
+        with urlopen(self.url + mark, timeout=5.0) as answer:  # noqa: S310  # it is our own
+            answer.read()
+        eventually(lambda: f"GET {mark} " in self._log.read_text())
         return self._log.read_text().count(f'"{what} HTTP/1.1" 200')
 
 
