@@ -8,7 +8,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_encoding_from_headers
 
-from .fields import case_insensitive
+from .fields import as_requests_has_them
 from .urllib3_face import WholeResponse
 
 
@@ -28,7 +28,7 @@ class LeanAdapter(HTTPAdapter):
             return super().build_response(req, resp)  # the latter has cookies to be kept
         response = requests.Response()
         response.status_code = resp.status
-        response.headers = case_insensitive(resp.headers.itermerged())
+        response.headers = as_requests_has_them(resp.headers)
         response.encoding = get_encoding_from_headers(response.headers)
         response.raw = resp
         response.reason = resp.reason  # type: ignore[assignment]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
+from .fields import as_urllib3_has_them
+
 if TYPE_CHECKING:
     from .connection import PooledConnection
     from .raw_answer import RawAnswer
@@ -63,9 +65,7 @@ class WholeResponse(urllib3.HTTPResponse):
 
 def as_response(answer: RawAnswer, method: str, url: str) -> WholeResponse:
     """The answer as urllib3 gives it."""
-    headers = urllib3.HTTPHeaderDict()
-    for name, value in answer.headers:
-        headers.add(name.decode("latin-1"), value.decode("latin-1").strip())
+    headers = as_urllib3_has_them(answer.headers)
     has_cookies = "set-cookie" in headers
     body = bytes(answer.body)
     response = WholeResponse(
