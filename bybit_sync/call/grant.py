@@ -9,6 +9,10 @@ from .window import LATE, Turn, Window
 
 _NO_TRIP = float("inf")
 _TRIP_AGE = 60.0  # seconds; the quickest round trip counts for one to two of these
+# Before so many calls in so many seconds the quickest round trip may be a slow one: the first
+# burst of a busy machine has no other. Until then a call may have arrived as late as its answer.
+_SURE_CALLS = 20
+_SURE_SECONDS = 3.0
 _SLIP = 0.01  # a departure later than this after its turn is told to whoever shares the window
 
 
@@ -16,8 +20,11 @@ class Lane:
     """What counts the calls of one endpoint, and of one product line where that counts apart."""
 
     __slots__ = (
+        "_answers",
         "_current",
+        "_is_sure",
         "_previous",
+        "_sure_at",
         "_turn_at",
         "address",
         "is_counted_by_order",
@@ -50,10 +57,12 @@ class Lane:
         self.is_counted_by_order = is_counted_by_order
         self.seen_limit: int | None = None
         """What the exchange's headers said last, and the window has taken."""
-        self.least_trip = _NO_TRIP
-        """Seconds of the quickest round trip of the last minutes."""
+        self.least_trip = 0.0
+        """Seconds of the quickest round trip of the last minutes; 0 until that is known."""
         self._current = self._previous = _NO_TRIP
-        self._turn_at = 0.0
+        self._turn_at = self._sure_at = 0.0
+        self._answers = 0
+        self._is_sure = False
 
     def note_trip(self, trip: float, at: float) -> None:
         """An answer came `at` this moment, after so many seconds.
@@ -63,10 +72,19 @@ class Lane:
         if at >= self._turn_at:
             self._turn_at = at + _TRIP_AGE
             self._previous, self._current = self._current, trip
-            self.least_trip = min(self._previous, trip)
         elif trip < self._current:
             self._current = trip
-            self.least_trip = min(self.least_trip, trip)
+        elif self._is_sure:
+            return  # the usual case: nothing new
+        if self._is_sure or self._has_become_sure(at):
+            self.least_trip = min(self._previous, self._current)
+
+    def _has_become_sure(self, at: float) -> bool:
+        self._answers += 1
+        if self._answers == 1:
+            self._sure_at = at + _SURE_SECONDS
+        self._is_sure = self._answers >= _SURE_CALLS and at >= self._sure_at
+        return self._is_sure
 
 
 class Grant(Turn):

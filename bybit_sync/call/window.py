@@ -26,8 +26,9 @@ _MARGIN_SHARE = 0.03
 _MARGIN_MOST = 0.25
 _SLACK = 0.005  # the exchange's own clock counts in whole milliseconds
 # An answer that comes later than this after the quickest is waited for before its place is free;
-# but not for ever: one that never comes must not block an endpoint.
-LATE = 0.03
+# but not for ever: one that never comes must not block an endpoint. Less than the margin, for the
+# quickest one that was seen need not be the quickest there is.
+LATE = 0.02
 _LONGEST_LATE = 1.0
 _LOOK_AGAIN = 0.01  # seconds between two looks for an answer that is awaited
 _SOONEST = 0.001  # seconds after which somebody looks who is not the first in the line

@@ -181,7 +181,8 @@ def _watch(
             if now - sampled >= plan.interval * 0.99:
                 sampled = now
                 yardstick = _timed(exchange.requests.count)
-                samples.add(now - started, load.next_interval().p50, yardstick)
+                p50 = load.next_interval().p50
+                samples.add(now - started, p50, yardstick, load.connections())
             progress.show(now - started, load, samples)
 
 

@@ -91,6 +91,11 @@ class Load:
             ended, self._interval = self._interval, Interval()
         return ended
 
+    def connections(self) -> int:
+        """How many connections the pool knows of."""
+        pool = self._client.pool_stats()
+        return pool.active + pool.idle
+
     # --- in the threads -------------------------------------------------------------------
 
     def _work(self, phase: float) -> None:

@@ -24,7 +24,7 @@ WARM_UP = 0.25
 _STATM = Path("/proc/self/statm")
 _FIGURES = {
     "memory_kb": ("memory", "kB", Tolerance(2048.0)),
-    "descriptors": ("descriptors", "", Tolerance(3.0)),
+    "descriptors": ("descriptors beside connections", "", Tolerance(3.0)),
     "threads": ("threads", "", Tolerance(1.0)),
     # Milliseconds that a machine which is shared may add any time are no leak.
     "latency_p50_ms": ("latency p50", "ms", Tolerance(5.0, share=0.5)),
@@ -40,18 +40,22 @@ class Samples:
     last: dict[str, float] = field(default_factory=dict)
     base: dict[str, float] = field(default_factory=lambda: look())
 
-    def add(self, at: float, latency_p50: float, yardstick: float) -> None:
+    def add(self, at: float, latency_p50: float, yardstick: float, connections: int = 0) -> None:
         """Look now, `at` so many seconds from the start.
 
-        `yardstick` is how long a question took that did not pass through the client.
+        `yardstick` is how long a question took that did not pass through the client. The pool's
+        `connections` are no leak while it knows of them: a machine that gets busier has more of
+        them in use, up to their limit.
         """
         seen = look()
         if latency_p50:  # else no call has ended since
             seen["latency_p50_ms"] = latency_p50 * 1000
             self.yardsticks.append(yardstick)
+        self.last.update(seen)
+        if "descriptors" in seen:
+            seen["descriptors"] -= connections
         for name, value in seen.items():
             self.points[name].append((at, value))
-        self.last.update(seen)
 
     def trends(self) -> dict[str, Trend]:
         """Where each figure was going once the run was warm."""

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
+from bybit_sync.cli import soak_report
 from bybit_sync.cli.slopes import Tolerance, Trend, trend_of
 from bybit_sync.cli.soak_report import Outcome, Samples
 
@@ -106,6 +108,21 @@ def test_a_machine_that_gets_busier_is_not_held_against_the_client() -> None:
 
     assert not alike.trends()["latency_p50_ms"].grows
     assert own.trends()["latency_p50_ms"].grows
+
+
+def test_connections_that_the_pool_knows_of_are_no_leak_and_others_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fine, leaking = Samples(), Samples()
+    for second in range(100):
+        opened = second // 5
+        monkeypatch.setattr(soak_report, "open_descriptors", partial(sum, (10, opened)))
+        fine.add(float(second), 0.01, 0.001, opened)
+        leaking.add(float(second), 0.01, 0.001, 5)
+
+    assert not fine.trends()["descriptors"].grows
+    assert fine.last["descriptors"] == 29
+    assert leaking.trends()["descriptors"].grows
 
 
 def test_the_first_part_of_a_run_is_not_judged() -> None:
