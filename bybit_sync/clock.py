@@ -68,10 +68,12 @@ def under(ceiling: Ceiling) -> Iterator[None]:
 class Deadline:
     """The moment by which a call ends; every wait inside the call asks it for what is left."""
 
-    __slots__ = ("_clock", "at", "seconds")
+    __slots__ = ("_clock", "at", "now", "seconds")
 
     def __init__(self, at: float, seconds: float, clock: Clock) -> None:
         self.at = at
+        """On the clock that ``now`` tells."""
+        self.now = clock.monotonic
         self.seconds = seconds
         self._clock = clock
 
@@ -86,16 +88,16 @@ class Deadline:
 
     def remaining(self) -> float:
         """Seconds that are left, never below zero."""
-        left = self.at - self._clock.monotonic()
+        left = self.at - self.now()
         return left if left > 0.0 else 0.0
 
     def has_passed(self) -> bool:
         """True once no time is left."""
-        return self._clock.monotonic() >= self.at
+        return self.now() >= self.at
 
     def elapsed(self) -> float:
         """Seconds since the deadline was set."""
-        return self._clock.monotonic() - self.at + self.seconds
+        return self.now() - self.at + self.seconds
 
     def sooner(self, seconds: float) -> Deadline:
         """This deadline, or the one `seconds` from now where that comes first."""

@@ -26,11 +26,8 @@ class Breaker:
         self._lock = threading.Lock()
         renew_after_fork(self, "_lock")
         self._until: float | None = None
-
-    @property
-    def is_open(self) -> bool:
+        self.is_open = False
         """True while not every call may go."""
-        return self._until is not None
 
     @property
     def seconds_left(self) -> float:
@@ -62,11 +59,13 @@ class Breaker:
         """Stop everything for so long."""
         with self._lock:
             self._until = self._clock.monotonic() + seconds
+            self.is_open = True
 
     def close(self) -> None:
         """The call that tried was answered: the ban is over."""
         with self._lock:
             self._until = None
+            self.is_open = False
 
 
 def clock_time(unix_seconds: float) -> str:

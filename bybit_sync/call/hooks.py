@@ -111,7 +111,10 @@ class CallStats:
             if histogram is None:
                 histogram = self._durations[key] = Histogram(CALL_BUCKETS)
             histogram.observe(seconds)
-            self._waits.observe(waited)
+            if waited:
+                self._waits.observe(waited)
+            else:  # nearly all calls
+                self._waits.zeros += 1
             if attempts:
                 self._attempts[endpoint.key] += attempts
 
@@ -142,6 +145,8 @@ class Hooks:
         self._lock = threading.Lock()
         renew_after_fork(self, "_lock")
         self._observers = observers
+        self.is_watched = bool(observers)
+        """True while somebody wants to be told of each request; else they may be counted later."""
         self._read_offset: Callable[[], float | None] = lambda: None
 
     def snapshot(self) -> CallSnapshot:
@@ -156,11 +161,13 @@ class Hooks:
         """Tell one more."""
         with self._lock:
             self._observers = (*self._observers, observer)
+            self.is_watched = True
 
     def remove(self, observer: Observer) -> None:
         """Tell it no more; it may be gone already."""
         with self._lock:
             self._observers = tuple(each for each in self._observers if each is not observer)
+            self.is_watched = bool(self._observers)
 
     @contextmanager
     def watched(self, call_done: Callable[[float, float], None]) -> Iterator[None]:
@@ -183,11 +190,6 @@ class Hooks:
     def count_attempts(self, endpoint: Endpoint, attempts: int) -> None:
         """Requests were made of which nobody was told."""
         self._stats.count_attempts(endpoint, attempts)
-
-    @property
-    def is_watched(self) -> bool:
-        """True while somebody wants to be told of each request; else they may be counted later."""
-        return bool(self._observers)
 
     def retry(self, endpoint: Endpoint, error: BybitError, reason: str, pause: float) -> None:
         """An attempt failed with `error`; another follows after `pause` seconds."""

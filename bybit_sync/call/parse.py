@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,7 +94,7 @@ class Parser:
             return None
         rest, text = cut
         try:
-            body = self.parse(endpoint, replace(answer, body=rest))
+            body = self.parse(endpoint, Answer(answer.status, answer.headers, rest, answer.elapsed))
         except BybitError:
             return None  # the whole answer tells what is wrong, and is quoted
         return body if is_cut(body) and take_list(text) else None
@@ -131,7 +130,7 @@ class Parser:
             "effect_unknown": found.maybe_executed and endpoint.changes_something,
         }
         if kind is RateLimitedError:
-            seen = rate_limit_in(answer.headers.by_name)
+            seen = rate_limit_in(answer.headers)
             facts["reset_ms"] = seen.reset_ms if seen else None
         told = ret_msg[:_LONGEST_MESSAGE] or "refused"
         error = kind(f"{told} (retCode {ret_code})", **facts)
@@ -187,7 +186,7 @@ class Parser:
     def _too_many(self, endpoint: Endpoint, answer: Answer) -> ApiError:
         """HTTP 429, with an envelope or without: nothing was executed."""
         body, ret_code = self._refusal_in(answer) or ({}, 429)
-        seen = rate_limit_in(answer.headers.by_name)
+        seen = rate_limit_in(answer.headers)
         quoted = quote_answer(answer.body, self._hidden)
         error = TooManyRequestsError(
             f"{self._host} answered after {answer.elapsed:.3f} s: HTTP 429: {quoted}",

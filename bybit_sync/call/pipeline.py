@@ -308,7 +308,7 @@ class Call:
         if pipeline.measures_time and self._signer is not None and pipeline.time.is_due():
             pipeline.time.refresh(self._measure, self.deadline)
         answer = self._send()
-        seen = rate_limit_in(answer.headers.by_name)
+        seen = rate_limit_in(answer.headers)
         if seen is not None:
             pipeline.limiter.learn(self._grant, seen, pipeline.time.seconds_until)
             if seen.remaining is not None:

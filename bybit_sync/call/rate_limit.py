@@ -8,12 +8,14 @@ mode.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from bybit_sync.clock import Clock, Deadline
 from bybit_sync.forking import renew_after_fork
+from bybit_sync.net.answer import Headers
 
 from .breaker import BAN_SECONDS
 from .grant import Grant, Lane
@@ -25,9 +27,12 @@ _LONGEST_HOLD = 60.0  # a reset time further ahead than this is junk
 _MOST_CALLS = 100_000
 _MOST_LANES = 2000  # far above the table; paths that a user makes up must not fill memory
 _COUNTED_BY_ORDER = frozenset(("linear", "inverse", "spot"))
-
-
-_MOST_DIGITS = 30  # of the three headers together: 13 in a time, a few in a count
+# As the documentation shows them, one after the other, in plain digits.
+_IN_ORDER = re.compile(
+    rb"\r\nx-bapi-limit: ([0-9]{1,9})"
+    rb"\r\nx-bapi-limit-status: ([0-9]{1,9})"
+    rb"\r\nx-bapi-limit-reset-timestamp: ([0-9]{1,15})\r\n"
+)
 
 
 class RateLimit(NamedTuple):
@@ -38,19 +43,22 @@ class RateLimit(NamedTuple):
     reset_ms: int | None
 
 
-def rate_limit_in(headers: Mapping[bytes, bytes]) -> RateLimit | None:
-    """The limit that headers by their lower-case names tell, or None; what is no number counts
-    as absent."""
-    limit = headers.get(b"x-bapi-limit")
-    remaining = headers.get(b"x-bapi-limit-status")
-    reset_ms = headers.get(b"x-bapi-limit-reset-timestamp")
-    if limit is None or remaining is None or reset_ms is None:
-        if limit is remaining is reset_ms:
+def rate_limit_in(headers: Headers) -> RateLimit | None:
+    """The limit that an answer's headers tell, or None; what is no number counts as absent."""
+    head = headers.lower_head
+    if head:
+        found = _IN_ORDER.search(head)
+        if found is not None and head.find(b"x-bapi-limit", found.end()) < 0:
+            return RateLimit(*map(int, found.groups()))  # the usual case, and none of them twice
+        if b"x-bapi-limit" not in head:
             return None
-    elif len(digits := limit + remaining + reset_ms) <= _MOST_DIGITS and digits.isdigit():
-        return RateLimit(int(limit), int(remaining), int(reset_ms))  # the usual case
-    found = RateLimit(_number(limit), _number(remaining), _number(reset_ms))
-    return None if found == (None, None, None) else found
+    told = headers.by_name
+    limit = _number(told.get(b"x-bapi-limit"))
+    remaining = _number(told.get(b"x-bapi-limit-status"))
+    reset_ms = _number(told.get(b"x-bapi-limit-reset-timestamp"))
+    if limit is remaining is reset_ms is None:
+        return None
+    return RateLimit(limit, remaining, reset_ms)
 
 
 def _number(value: bytes | None) -> int | None:
@@ -101,8 +109,11 @@ class RateLimiter:
         if self._mode == "off":
             lane = None
         else:
-            limit = endpoint.limit
-            category = _category(limit, params) if limit is not None and limit.by_category else ""
+            limit, category = endpoint.limit, ""
+            if limit is not None and limit.by_category:
+                named = params.get("category")
+                if isinstance(named, str) and named in limit.by_category:
+                    category = named  # which has a count of its own
             lane = self._lanes.get((endpoint.method, endpoint.path, category))
             if lane is None:
                 lane = self._add(endpoint, category)
@@ -200,7 +211,7 @@ class RateLimiter:
             self.address,
             rank=_rank(endpoint),
             most_calls=self._own_limits.get(endpoint.path, _MOST_CALLS),
-            is_counted_by_order=category in _COUNTED_BY_ORDER,
+            is_counted_by_order=category in _COUNTED_BY_ORDER and endpoint.method == "POST",
         )
 
     def _account_window(self, name: str, limit: Limit) -> Window:
@@ -223,12 +234,6 @@ def _rank(endpoint: Endpoint) -> int:
     if endpoint.changes_something:
         return 0
     return 2 if endpoint.auth == "none" else 1
-
-
-def _category(limit: Limit, params: Params) -> str:
-    """The product line, where it has a count of its own."""
-    category = params.get("category")
-    return category if isinstance(category, str) and category in limit.by_category else ""
 
 
 def _orders(params: Params) -> int:

@@ -142,28 +142,30 @@ def _check(name: str, value: Any, kind: type, low: float, high: float) -> None:
 DEFAULT_OPTIONS = CallOptions()
 
 
-class Request(NamedTuple):
-    """A call as it goes on the wire, before it is signed.
+class Request:
+    """A call as it goes on the wire, before it is signed; nothing changes it."""
 
-    ``payload`` is the text that is signed: the query of a GET exactly as sent, the body of a POST.
-    """
+    __slots__ = ("body", "content_type", "method", "params", "path", "payload", "query", "target")
 
-    method: Method
-    path: str
-    query: str = ""
-    body: bytes = b""
-    content_type: str = ""
-    params: Params = _NO_PARAMS
-
-    @property
-    def target(self) -> str:
+    def __init__(
+        self,
+        method: Method,
+        path: str,
+        query: str = "",
+        body: bytes = b"",
+        content_type: str = "",
+        params: Params = _NO_PARAMS,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.body = body
+        self.content_type = content_type
+        self.params = params
+        self.target = f"{path}?{query}" if query else path
         """Path and query, as in the request line."""
-        return f"{self.path}?{self.query}" if self.query else self.path
-
-    @property
-    def payload(self) -> bytes:
-        """The bytes that the signature covers."""
-        return self.query.encode("ascii") if self.method == "GET" else self.body
+        self.payload = query.encode("ascii") if method == "GET" else body
+        """The bytes that the signature covers: the query exactly as sent, or the body."""
 
 
 class Call(Protocol):

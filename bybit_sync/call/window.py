@@ -145,7 +145,9 @@ class Window:
         """
         with self._lock:
             turns = self._turns
-            units = 1 if self._counts_calls else self._units(turn)
+            units = 1
+            if not self._counts_calls and turn.cost != 1:
+                units = self._units(turn)
             if self._used + units > self._calls or len(turns) > self._most_kept:
                 self._clear(now)
                 self._most_kept = 2 * len(turns) + _KEPT

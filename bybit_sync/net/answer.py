@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
+import httptools
+
 from bybit_sync.exceptions import ConfigError
 
 _BAD_NAME = re.compile(r"[^!#$%&'*+\-.^_`|~0-9A-Za-z]")
@@ -67,23 +69,59 @@ def lowered(fields: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return dict(zip(map(bytes.lower, fields), fields.values(), strict=True))
 
 
-class Headers(Mapping[str, str]):
-    """The headers of an answer, compared without regard to case and decoded when first read."""
+class _Fields:
+    """What llhttp finds in a head; the last one of each name."""
 
-    __slots__ = ("_fields", "by_name", "raw")
+    def __init__(self) -> None:
+        self.fields: dict[bytes, bytes] = {}
+        self.on_header = self.fields.__setitem__
+
+
+def _fields_in(head: bytes) -> Collection[tuple[bytes, bytes]]:
+    found = _Fields()
+    httptools.HttpResponseParser(found).feed_data(head)
+    return found.fields.items()
+
+
+class Headers(Mapping[str, str]):
+    """The headers of an answer, compared without regard to case; read when somebody asks.
+
+    They come as fields that were parsed, or as the `head` of an answer that llhttp has checked.
+    """
+
+    __slots__ = ("_by_name", "_fields", "_head", "_raw", "lower_head")
 
     def __init__(
-        self, raw: Collection[tuple[bytes, bytes]], by_name: dict[bytes, bytes] | None = None
+        self,
+        raw: Collection[tuple[bytes, bytes]] | None = None,
+        by_name: dict[bytes, bytes] | None = None,
+        head: bytes = b"",
     ) -> None:
-        self.raw = raw
-        self.by_name = lowered(dict(raw)) if by_name is None else by_name
-        """The last value of each name, the name in lower case."""
+        self._raw = raw
+        self._by_name = by_name
+        self._head = head
+        self.lower_head = head.lower()
+        """The whole head in lower case, where it has not been parsed; else empty."""
         self._fields: dict[str, tuple[str, str]] | None = None
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Headers:
         """Headers that came decoded, from a mock or from requests."""
         return cls([(k.encode("latin-1"), v.encode("latin-1")) for k, v in fields.items()])
+
+    @property
+    def raw(self) -> Collection[tuple[bytes, bytes]]:
+        """The fields as they came."""
+        if self._raw is None:
+            self._raw = _fields_in(self._head)
+        return self._raw
+
+    @property
+    def by_name(self) -> dict[bytes, bytes]:
+        """The last value of each name, the name in lower case."""
+        if self._by_name is None:
+            self._by_name = lowered(dict(self.raw))
+        return self._by_name
 
     def _decoded(self) -> dict[str, tuple[str, str]]:
         if self._fields is None:

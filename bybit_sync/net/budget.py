@@ -108,12 +108,12 @@ class Budget(urllib3.Timeout):
     def start_writing(self) -> None:
         """From here on the call's own deadline rules again."""
         self._current = self.deadline
-        self._sent_at = self.deadline.elapsed()
+        self._sent_at = self.deadline.now()
         self.phase = "write"
 
     def on_the_wire(self) -> float:
         """Seconds since the request began to be written."""
-        return self.deadline.elapsed() - self._sent_at
+        return self.deadline.now() - self._sent_at
 
     def note_write(self) -> None:
         """``http.client`` writes; what it writes to a proxy before that is not the request."""
@@ -126,7 +126,8 @@ class Budget(urllib3.Timeout):
         Raises:
             TimeoutError: none are left.
         """
-        left = self._current.remaining()
+        current = self._current
+        left = current.at - current.now()
         if left > self.read_seconds and self.phase not in ("connect", "tls"):
             return self.read_seconds  # a handshake has the connect timeout, however short reads are
         if left <= 0.0:

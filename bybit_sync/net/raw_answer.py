@@ -8,11 +8,11 @@ from typing import Any
 
 import httptools
 
-from .answer import lowered
+from .answer import Headers, lowered
 from .budget import AnswerFaultError, OversizeError
 
 MAX_HEAD_BYTES = 65_536
-_MAX_HEADERS = 256
+MAX_HEADERS = 256
 _NO_BODY = (204, 304)
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 1_048_576
@@ -64,8 +64,8 @@ class RawAnswer:
         self.head_done = True
         self.keep_alive = self.llhttp.should_keep_alive()
         self.by_name = by_name = lowered(self.fields)
-        if len(by_name) > _MAX_HEADERS:
-            self.fault = AnswerFaultError(f"more than {_MAX_HEADERS} headers")
+        if len(by_name) > MAX_HEADERS:
+            self.fault = AnswerFaultError(f"more than {MAX_HEADERS} headers")
         if status in _NO_BODY or (self._bodiless and status >= 200):
             # Complete as it stands, whatever length it names; llhttp would wait for the body.
             self.done = self.framed = True
@@ -109,12 +109,17 @@ class RawAnswer:
 
     def head_size(self) -> int:
         """The bytes of all header fields."""
-        return sum(len(name) + len(value) for name, value in self.headers)
+        return sum(len(name) + len(value) for name, value in self.field_list)
 
     @property
-    def headers(self) -> Collection[tuple[bytes, bytes]]:
+    def field_list(self) -> Collection[tuple[bytes, bytes]]:
         """The header fields as they came."""
         return self.fields.items()
+
+    @property
+    def headers(self) -> Headers:
+        """The header fields as a user sees them."""
+        return Headers(self.field_list, self.by_name)
 
     def finish(self, body: bytes | bytearray | None = None) -> None:
         """All of it is read; `body` where that was read past llhttp."""
@@ -152,7 +157,7 @@ class FullRawAnswer(RawAnswer):
         self._listed = []
 
     @property
-    def headers(self) -> Collection[tuple[bytes, bytes]]:
+    def field_list(self) -> Collection[tuple[bytes, bytes]]:
         """The header fields as they came."""
         return self._listed
 
@@ -171,7 +176,7 @@ def decompress(answer: RawAnswer, max_bytes: int | None) -> bytes | bytearray:
     """
     if b"content-encoding" not in answer.by_name:
         return answer.body
-    codings = [v for n, v in answer.headers if n.lower() == b"content-encoding"]
+    codings = [v for n, v in answer.field_list if n.lower() == b"content-encoding"]
     coding = b",".join(codings).strip().lower()
     if coding in (b"identity", b""):
         return answer.body

@@ -29,7 +29,7 @@ from .budget import AnswerFaultError, Budget
 from .lean_session import LeanSession
 from .pinger import Pinger
 from .pool import SlotPool
-from .raw_answer import decompress
+from .raw_answer import RawAnswer, decompress
 
 _STOCK_SEND = HTTPAdapter.send
 _MOST_HEADS, _LONG_TARGET = 256, 200  # request heads that a pool remembers, and how long they are
@@ -110,12 +110,12 @@ class PooledSession:
         )
         elapsed = budget.on_the_wire()
         content = raw.body
-        if b"content-encoding" in raw.by_name:
+        if isinstance(raw, RawAnswer) and b"content-encoding" in raw.by_name:
             try:
                 content = decompress(raw, self._max_answer_bytes)
             except AnswerFaultError as error:
                 raise budget.fault(error, pool.host_name) from error
-        return Answer(raw.status, Headers(raw.headers, raw.by_name), content, elapsed)
+        return Answer(raw.status, raw.headers, content, elapsed)
 
     def _head(
         self,

@@ -27,12 +27,14 @@ class HistogramSnapshot:
 class Histogram:
     """Durations counted into fixed buckets. The owner's lock guards it."""
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    __slots__ = ("_bounds", "_counts", "_sum", "zeros")
 
     def __init__(self, bounds: Sequence[float] = WAIT_BUCKETS) -> None:
         self._bounds = tuple(bounds)
         self._counts = [0] * (len(self._bounds) + 1)
         self._sum = 0.0
+        self.zeros = 0
+        """Durations of nothing, which whoever has many of them counts here."""
 
     def observe(self, seconds: float) -> None:
         """Count one duration."""
@@ -41,7 +43,8 @@ class Histogram:
 
     def snapshot(self) -> HistogramSnapshot:
         """What was counted so far."""
-        return HistogramSnapshot(self._bounds, tuple(self._counts), self._sum)
+        shortest, *others = self._counts
+        return HistogramSnapshot(self._bounds, (shortest + self.zeros, *others), self._sum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ class WholeResponse(urllib3.HTTPResponse):
 
 def as_response(answer: RawAnswer, method: str, url: str) -> WholeResponse:
     """The answer as urllib3 gives it."""
-    headers = as_urllib3_has_them(answer.headers)
+    headers = as_urllib3_has_them(answer.field_list)
     has_cookies = "set-cookie" in headers
     body = bytes(answer.body)
     response = WholeResponse(

@@ -1,4 +1,7 @@
-"""One request out in one write, one answer in through one parse (llhttp)."""
+"""One request out in one write, one answer in through one parse (llhttp).
+
+That an answer comes whole, in one piece, is the usual case, and is tried first.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from .answer import encode_headers
 from .budget import AnswerFaultError, Budget, CutAnswerError, PeerClosedError
 from .connection import PooledConnection
 from .raw_answer import MAX_HEAD_BYTES, RawAnswer
+from .whole_answer import WholeAnswer
 
 _RECORD_BYTES = 16_384
 """A TLS record: a request that fits into one reaches the server whole or not at all."""
@@ -55,10 +59,10 @@ def exchange(
     *,
     bodiless: bool = False,
     kind: type[RawAnswer] = RawAnswer,
-) -> RawAnswer:
+) -> RawAnswer | WholeAnswer:
     """Send a request and read its answer to the end.
 
-    An answer to HEAD is `bodiless`: it ends with its headers.
+    An answer to HEAD is `bodiless`: it ends with its headers. Another `kind` keeps more of it.
 
     Raises:
         TimeoutError, OSError, AnswerFaultError: mapped by the pool.
@@ -70,14 +74,23 @@ def exchange(
             _write(conn, request, budget)
     except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
         return _read_early(conn, budget, error, kind(budget.max_bytes, bodiless=bodiless))
-    # Made while the request is on its way.
+    if kind is not RawAnswer or bodiless:
+        answer = kind(budget.max_bytes, bodiless=bodiless)
+        _read(conn, budget, answer)
+        return answer
+    whole = WholeAnswer()  # made while the request is on its way
+    budget.phase = "read"
+    data = _some(conn, False, budget)
+    if whole.is_all_of(data, budget.max_bytes):
+        budget.answered = True
+        return whole
     answer = kind(budget.max_bytes, bodiless=bodiless)
-    _read(conn, budget, answer)
+    _read(conn, budget, answer, data)
     return answer
 
 
 def _write_record(conn: PooledConnection, data: Sealed, budget: Budget) -> None:
-    conn.wait_at_most(budget.patience())
+    conn.wait_within(budget)
     try:
         sent = conn.put(data)
     except TimeoutError:
@@ -95,7 +108,7 @@ def _write(conn: PooledConnection, data: Sealed, budget: Budget) -> None:
 
 def _write_rest(conn: PooledConnection, rest: memoryview, budget: Budget) -> None:
     while rest:
-        conn.wait_at_most(budget.patience())
+        conn.wait_within(budget)
         rest = rest[conn.put(rest[:_RECORD_BYTES]) :]
 
 
@@ -113,12 +126,16 @@ def _read_early(
     return answer
 
 
-def _read(conn: PooledConnection, budget: Budget, answer: RawAnswer) -> None:
+def _read(
+    conn: PooledConnection, budget: Budget, answer: RawAnswer, data: bytes | None = None
+) -> None:
+    """Read to the answer's end; `data` is what has been read of it."""
     budget.phase = "read"
     feed = answer.llhttp.feed_data
     beside = 0  # bytes since the body last grew: a head, chunk sizes, trailers
     while not answer.done:
-        data = _some(conn, answer, budget)
+        if data is None:
+            data = _some(conn, answer.head_done, budget)
         if not data:
             _check_end(answer, budget)
             break
@@ -143,6 +160,7 @@ def _read(conn: PooledConnection, budget: Budget, answer: RawAnswer) -> None:
         if answer.length is not None and answer.length <= _BUFFER_BYTES:
             answer.finish(_rest_of_body(conn, answer, answer.length, budget))
             return
+        data = None
     answer.finish()
 
 
@@ -151,13 +169,13 @@ def _check_head(size: int) -> None:
         raise AnswerFaultError(f"headers of more than {MAX_HEAD_BYTES} bytes")
 
 
-def _some(conn: PooledConnection, answer: RawAnswer, budget: Budget) -> bytes:
+def _some(conn: PooledConnection, head_done: bool, budget: Budget) -> bytes:
     """What has come; empty at the end of the stream."""
-    conn.wait_at_most(budget.patience())
+    conn.wait_within(budget)
     try:
         return conn.take(_READ_BYTES)
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        if not answer.head_done:
+        if not head_done:
             raise PeerClosedError("closed by the peer") from None
         raise CutAnswerError("TLS ended inside the answer") from None
 
@@ -172,7 +190,7 @@ def _rest_of_body(
     body[:have] = b"".join(answer.chunks)
     with memoryview(body) as view:
         while have < length:
-            conn.wait_at_most(budget.patience())
+            conn.wait_within(budget)
             try:
                 got = conn.take_into(view[have:])
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError):

@@ -313,7 +313,7 @@ def test_a_traceback_of_an_interrupted_call_shows_nothing(
     def interrupt(*args: Any, **kwargs: Any) -> Any:
         raise Interrupt
 
-    monkeypatch.setattr("bybit_sync.net.wire._read", interrupt)
+    monkeypatch.setattr("bybit_sync.net.wire._some", interrupt)
     error = _error_of(lambda: trader.trade.place_order(**RESTING), Interrupt)
 
     assert hidden.signatures == 1

@@ -334,7 +334,7 @@ def test_after_an_interrupt_the_socket_of_the_call_is_closed_and_the_next_call_w
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("bybit_sync.net.wire._read", interrupt)
+            patch.setattr("bybit_sync.net.wire._some", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 client.trade.place_order(**RESTING)
 

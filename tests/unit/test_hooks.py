@@ -32,6 +32,7 @@ def test_calls_are_counted_by_endpoint_and_outcome() -> None:
     assert (ok.counts[0], ok.counts[2]) == (1, 1)
     assert seen.durations["trade.get_open_orders", "api_error"].counts[-1] == 1
     assert (seen.rate_limit_waits.count, seen.rate_limit_waits.sum) == (3, 1.5)
+    assert seen.rate_limit_waits.counts[0] == 2
 
 
 def test_attempts_retries_and_what_is_left_are_counted() -> None:

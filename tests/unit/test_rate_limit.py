@@ -310,7 +310,10 @@ def interrupt(seconds: float) -> None:
 
 def test_headers_are_read_in_any_case_and_junk_counts_as_absent() -> None:
     def told(*raw: tuple[bytes, bytes]) -> RateLimit | None:
-        return rate_limit_in(Headers(list(raw)).by_name)
+        lines = b"".join(b"%b: %b\r\n" % field for field in raw)
+        parsed = rate_limit_in(Headers(list(raw)))
+        assert rate_limit_in(Headers(head=b"HTTP/1.1 200 OK\r\n" + lines + b"\r\n")) == parsed
+        return parsed
 
     assert told(
         (b"x-bapi-limit", b"50"),
@@ -322,6 +325,16 @@ def test_headers_are_read_in_any_case_and_junk_counts_as_absent() -> None:
     assert told((b"X-Bapi-Limit-Status", b"-1"), (b"X-Bapi-Limit", b"3")) == RateLimit(
         3, None, None
     )
+    assert told((b"X-Bapi-Limit", b"5"), (b"X-Bapi-Limit", b"6")) == RateLimit(6, None, None)
+    assert told((b"A-X-Bapi-Limit", b"5"), (b"X-Bapi-Limits", b"6")) is None
+    in_order = (
+        (b"X-Bapi-Limit", b"50"),
+        (b"X-Bapi-Limit-Status", b"49"),
+        (b"X-Bapi-Limit-Reset-Timestamp", b"1672738134824"),
+    )
+    assert told(*in_order) == RateLimit(50, 49, 1672738134824)
+    assert told((b"X-Bapi-Limit", b"9"), *in_order) == RateLimit(50, 49, 1672738134824)
+    assert told(*in_order, (b"x-bapi-limit-status", b"8")) == RateLimit(50, 8, 1672738134824)
 
 
 def learn(

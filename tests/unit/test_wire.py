@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import pickle
 import zlib
 from typing import Any
 
@@ -17,6 +18,7 @@ from bybit_sync.net import wire
 from bybit_sync.net.answer import lowered
 from bybit_sync.net.budget import AnswerFaultError, Budget, OversizeError, PeerClosedError
 from bybit_sync.net.raw_answer import FullRawAnswer, RawAnswer, decompress
+from bybit_sync.net.whole_answer import WholeAnswer
 
 
 class FakeSocket:
@@ -55,7 +57,13 @@ class FakeConnection:
     def __init__(self, sock: FakeSocket) -> None:
         self.sock = sock
         self.take, self.take_into, self.put = sock.recv, sock.recv_into, sock.send
-        self.wait_at_most = sock.settimeout
+
+    def wait_within(self, budget: Budget) -> None:
+        self.sock.settimeout(budget.patience())
+
+
+class PlainRawAnswer(RawAnswer):
+    """As the usual one, read piece by piece whatever comes."""
 
 
 def budget(max_bytes: int | None = None, sign: Any = None) -> Budget:
@@ -68,7 +76,9 @@ def read(*pieces: bytes, max_bytes: int | None = None, bodiless: bool = False) -
     connection: Any = FakeConnection(FakeSocket([piece for piece in pieces if piece]))
     made = budget(max_bytes)
     request = wire.sealed(b"GET / HTTP/1.1\r\n", b"", made)
-    return wire.exchange(connection, request, made, bodiless=bodiless, kind=FullRawAnswer)
+    answer = wire.exchange(connection, request, made, bodiless=bodiless, kind=FullRawAnswer)
+    assert isinstance(answer, FullRawAnswer)
+    return answer
 
 
 def facts(answer: RawAnswer) -> tuple[Any, ...]:
@@ -76,10 +86,27 @@ def facts(answer: RawAnswer) -> tuple[Any, ...]:
         answer.status,
         answer.reason,
         answer.version,
-        answer.headers,
+        answer.field_list,
         answer.body,
         answer.keep_alive,
     )
+
+
+def usual(
+    data: bytes, kind: type[RawAnswer] = RawAnswer, max_bytes: int | None = 150
+) -> tuple[Any, ...]:
+    """What a call learns of an answer, or the fault that it is."""
+    made = budget(max_bytes)
+    request = wire.sealed(b"GET / HTTP/1.1\r\n", b"", made)
+    connection: Any = FakeConnection(FakeSocket([data] if data else []))
+    try:
+        answer = wire.exchange(connection, request, made, kind=kind)
+        body = decompress(answer, 150) if isinstance(answer, RawAnswer) else answer.body
+    except (AnswerFaultError, PeerClosedError) as error:
+        return (type(error), str(error), made.answered)
+    headers = answer.headers
+    told = (dict(headers), headers.by_name, list(headers.raw))
+    return (answer.status, told, bytes(body), answer.keep_alive, made.answered)
 
 
 NAMES = st.text("abcdefXYZ-0123456789", min_size=1, max_size=12).filter(
@@ -130,6 +157,75 @@ def test_an_answer_means_the_same_however_it_is_cut_into_pieces(
     assert facts(read(*[data[i : i + 1] for i in range(len(data))])) == whole
 
 
+def damaged(data: bytes, draw: st.DataObject) -> bytes:
+    damage = bytearray(data)
+    for _ in range(draw.draw(st.integers(0, 4))):
+        at = draw.draw(st.integers(0, len(damage)))
+        new = draw.draw(st.binary(max_size=3))
+        damage[at : at + draw.draw(st.integers(0, 3))] = new
+    return bytes(damage)
+
+
+@given(answers(), st.data())
+@settings(max_examples=300, deadline=None)
+def test_an_answer_in_one_piece_means_what_it_means_piece_by_piece(
+    data: bytes, draw: st.DataObject
+) -> None:
+    data = damaged(data, draw)
+
+    assert usual(data) == usual(data, PlainRawAnswer)
+
+
+HEAD, LENGTH = b"HTTP/1.1 200 OK\r\n", b"Content-Length: 4\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEAD + b"X-A: 1\r\n" + LENGTH + b"body",
+        HEAD + b"x-a: 1\r\nX-A: 2\r\nX-A: 3\r\n" + LENGTH + b"body",
+        HEAD + b"Connection: close\r\n" + LENGTH + b"body",
+        b"HTTP/1.0 200 OK\r\n" + LENGTH + b"body",
+        HEAD + LENGTH + b"body and more",
+        HEAD + LENGTH + b"body" + HEAD + LENGTH + b"next",
+        HEAD + LENGTH + b"bo",
+        HEAD + LENGTH + b"\r\n\r\n",
+        HEAD + LENGTH,
+        HEAD + b"\r\nto the end",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\n\r\n\r\n\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Bapi-Limit: 5\r\n\r\n",
+        HEAD + b"CONTENT-ENCODING: gzip\r\n" + LENGTH + b"body",
+        HEAD + b"Content-Encoding: identity\r\n" + LENGTH + b"body",
+        HEAD + b"Content-Length: 200\r\n\r\n" + b"x" * 200,
+        HEAD + b"".join(b"%d:\r\n" % i for i in range(255)) + LENGTH + b"body",
+        HEAD + b"".join(b"%d:\r\n" % i for i in range(256)) + LENGTH + b"body",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + LENGTH + b"body",
+        b"HTTP/1.1 100 Continue\r\n" + LENGTH + b"body",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nbody",
+        b"HTTP/1.1 204 No Content\r\n" + LENGTH + b"body",
+        b"HTTP/1.1 304 Not Modified\r\n" + LENGTH,
+        b"",
+        b"SSH-2.0-OpenSSH\r\n",
+    ],
+)
+def test_answers_that_are_less_than_plain_mean_the_same_in_one_piece(data: bytes) -> None:
+    assert usual(data) == usual(data, PlainRawAnswer)
+
+
+def test_the_headers_of_a_plain_answer_are_left_as_they_came_until_one_is_read() -> None:
+    made = budget()
+    data = HEAD + b"X-A: 1\r\nx-bapi-LIMIT: 7\r\n" + LENGTH + b"body"
+    connection: Any = FakeConnection(FakeSocket([data]))
+    request = wire.sealed(b"GET / HTTP/1.1\r\n", b"", made)
+
+    answer = wire.exchange(connection, request, made)
+
+    assert isinstance(answer, WholeAnswer)
+    assert b"x-bapi-limit: 7\r\n" in answer.headers.lower_head
+    assert answer.headers["x-a"] == "1"
+    assert pickle.loads(pickle.dumps(answer.headers))["X-Bapi-Limit"] == "7"  # noqa: S301
+
+
 @given(answers(), st.data())
 @settings(max_examples=300, deadline=None)
 @example(b"", None)
@@ -138,12 +234,7 @@ def test_a_damaged_answer_is_an_answer_or_one_of_two_faults(
     data: bytes, draw: st.DataObject | None
 ) -> None:
     if draw is not None:
-        damage = bytearray(data)
-        for _ in range(draw.draw(st.integers(1, 4))):
-            at = draw.draw(st.integers(0, len(damage)))
-            new = draw.draw(st.binary(max_size=3))
-            damage[at : at + draw.draw(st.integers(0, 3))] = new
-        data = bytes(damage)
+        data = damaged(data, draw)
 
     try:
         answer = read(data, max_bytes=150)
@@ -212,7 +303,7 @@ def test_an_interim_answer_to_head_is_not_the_real_one() -> None:
     interim = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
     answer = read(interim, b"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n", bodiless=True)
 
-    assert (answer.status, answer.headers) == (404, [(b"Content-Length", b"9")])
+    assert (answer.status, answer.field_list) == (404, [(b"Content-Length", b"9")])
 
 
 def test_headers_are_bounded_in_number_and_size() -> None:
@@ -258,9 +349,9 @@ def answering(**how: Any) -> FakeSocket:
     return FakeSocket([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], **how)
 
 
-def exchange(sock: FakeSocket, head: bytes, body: bytes, made: Budget) -> RawAnswer:
+def exchange(sock: FakeSocket, head: bytes, body: bytes, made: Budget) -> None:
     connection: Any = FakeConnection(sock)
-    return wire.exchange(connection, wire.sealed(head, body, made), made)
+    wire.exchange(connection, wire.sealed(head, body, made), made)
 
 
 def test_a_request_goes_out_in_one_write() -> None:

@@ -1,0 +1,82 @@
+"""An answer that came in one piece, as nearly all do.
+
+llhttp checks it and finds its body. Its header fields stay the bytes that they are until somebody
+asks for one: to make objects of a dozen of them costs more than all else that is done to an answer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httptools
+
+from .answer import Headers
+from .raw_answer import MAX_HEADERS
+
+_END_OF_HEAD = b"\r\n\r\n"
+_LEAST_FIELD = 4  # bytes: a name of one letter, a colon, and the end of the line
+
+
+class WholeAnswer:
+    """Looks at what has come; belongs to one request. What is not plain is left to `RawAnswer`.
+
+    llhttp's callbacks are methods of lists, and run no code of ours, but for one.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_ends",
+        "_llhttp",
+        "body",
+        "headers",
+        "keep_alive",
+        "on_body",
+        "on_message_complete",
+        "status",
+    )
+
+    status: int
+    headers: Headers
+    body: bytes
+    """As it came: it is not compressed."""
+    keep_alive: bool
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self.on_body = self._chunks.append
+        self._ends: list[None] = [None]
+        # A second answer behind the first has no end to take, and llhttp stops there.
+        self.on_message_complete = self._ends.pop
+        self._llhttp: Any = httptools.HttpResponseParser(self)
+
+    def on_headers_complete(self) -> None:
+        self.keep_alive = self._llhttp.should_keep_alive()
+
+    def is_all_of(self, data: bytes, max_bytes: int | None) -> bool:
+        """Whether `data` is one answer from end to end, with a body that names its length.
+
+        If not, nothing is known: it may be the beginning of one, compressed, or none at all.
+        """
+        llhttp = self._llhttp
+        try:
+            llhttp.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return False
+        finally:
+            self._llhttp = None  # it holds this object
+        if self._ends or len(self._chunks) != 1:
+            return False
+        self.body = body = self._chunks[0]
+        size = len(data) - len(body)
+        # Nothing but a head before the body, and nothing behind it: so it is neither chunked nor
+        # is there an interim answer before it.
+        if data.rfind(_END_OF_HEAD) != size - len(_END_OF_HEAD):
+            return False
+        if max_bytes is not None and len(body) > max_bytes:
+            return False
+        self.headers = headers = Headers(None, None, data[:size])
+        head = headers.lower_head
+        if size > MAX_HEADERS * _LEAST_FIELD and head.count(b"\n") > MAX_HEADERS:
+            return False
+        self.status = llhttp.get_status_code()
+        return b"content-encoding" not in head
