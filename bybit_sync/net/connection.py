@@ -53,6 +53,9 @@ class PooledConnection:
     """True once TCP has; a handshake may follow."""
     lease: Lease | None = None
     """The slot, while a call holds this connection through a response."""
+    last_lease: Lease | None = None
+    """The slot of the call that has returned it: the next one takes it up, for to make one and to
+    collect it again costs as much as to look for it."""
     budget: Budget | None = None
     idle_since = 0.0
     retire_at = float("inf")
@@ -117,9 +120,14 @@ class PooledConnection:
         if self._timed is not None:
             self._timed.budget = budget
 
-    def wait_at_most(self, seconds: float) -> None:
-        """How long the next read or write may take; it costs a system call only if that differs
-        from the time before."""
+    def wait_within(self, budget: Budget) -> None:
+        """Let the next read or write take what the budget allows; it costs a system call only if
+        that differs from the time before.
+
+        Raises:
+            TimeoutError: no time is left.
+        """
+        seconds = budget.patience()
         if self.sock.gettimeout() != seconds:
             self.sock.settimeout(seconds)
 
@@ -127,13 +135,14 @@ class PooledConnection:
         """Set the age clock; called once the handshake is done."""
         sock = self.sock
         self._poll = _poll_of(sock)
-        self.take_into = sock.recv_into
         if isinstance(sock, ssl.SSLSocket):
-            # The shorter way to what recv and send do, and they only.
-            self.take, self.put, self._pending = sock.read, sock.write, sock.pending
+            # What `read` and `write` of the socket do, less two calls each: CPython's own object.
+            tls: Any = getattr(sock, "_sslobj", None) or sock
+            self.take, self.put, self._pending = tls.read, tls.write, tls.pending
+            self.take_into = lambda view: tls.read(len(view), view)
             self.has_new_session = True
         else:
-            self.take, self.put = sock.recv, sock.send
+            self.take, self.take_into, self.put = sock.recv, sock.recv_into, sock.send
             self.needs_budget = isinstance(sock, SSLTransport)
         max_age = self.dialer.config.max_age
         if max_age:
@@ -156,6 +165,9 @@ class PooledConnection:
             return "idle"
         if now >= self.retire_at:
             return "age"
+        pending, poll = self._pending, self._poll
+        if pending is not None and poll is not None and not pending() and not poll(0):
+            return ""  # the usual case
         return self.unquiet()
 
     def unquiet(self) -> str:
@@ -180,6 +192,7 @@ class PooledConnection:
         """
         self.has_new_session = False
         self._poll = self._pending = self.budget = self._known = self._timed = None
+        self.last_lease = None
         for held in ("take", "take_into", "put"):  # they hold the socket
             self.__dict__.pop(held, None)
         super().close()  # type: ignore[misc]

@@ -22,6 +22,7 @@ from .pace import NoTurnError
 from .raw_answer import FullRawAnswer, RawAnswer
 from .slots import Slots
 from .urllib3_face import IdleStack, as_response
+from .whole_answer import WholeAnswer
 
 log = logging.getLogger("bybit_sync.net")
 
@@ -68,7 +69,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         body: bytes,
         budget: Budget,
         kind: type[RawAnswer] = RawAnswer,
-    ) -> RawAnswer:
+    ) -> RawAnswer | WholeAnswer:
         """Send a request over a pooled connection and read the whole answer.
 
         A kept connection that turns out to be dead before an answer began costs one silent
@@ -99,6 +100,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
                 conn = self._replace(lease, conn, budget)
                 why = unharmed
         finally:
+            conn.last_lease = lease
             self.checkin(lease, conn, why)
 
     def _replace(self, lease: Lease, dead: PooledConnection, budget: Budget) -> PooledConnection:
@@ -241,6 +243,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         if budget.stream or chunked or not (body is None or isinstance(body, bytes)):
             return self._stream(method, url, body, fields, budget, chunked=chunked)
         answer = self.exchange(method, head, body or b"", budget, FullRawAnswer)
+        assert isinstance(answer, FullRawAnswer)  # as was asked for
         response = as_response(answer, method, url)
         if preload_content:
             response.read(decode_content=decode_content, cache_content=True)
@@ -268,6 +271,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
         body is read, closed, or dropped."""
         lease, conn = self.checkout(budget)
         try:
+            conn.last_lease = None  # a response that is dropped is told by its lease's end
             conn.lend(budget)  # http.client does the waiting
             request = (method, url, body, fields)
             response = self._head_over(conn, request, budget, chunked=chunked)

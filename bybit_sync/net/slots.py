@@ -64,7 +64,7 @@ class Slots:
             ClientClosedError: the pool was closed.
         """
         host = pool.slot_host
-        lease = Lease(self, host, pool)
+        lease: Lease | None = None
         waiter: Waiter | None = None
         conn: PooledConnection | None = None
         victims: list[Closing] = []
@@ -75,17 +75,23 @@ class Slots:
                     self._bury_the_lost()
                 idle = pool.idle
                 if idle and not host.waiting:  # the usual case
-                    host.active.add(lease.token)
+                    # Out of the stack first: from then on nobody else can take the lease up, and an
+                    # interrupt between any two of these lines withdraws what is ours alone.
                     conn = idle.pop()
+                    lease = conn.last_lease or Lease(self, host, pool)
+                    host.active.add(lease.token)
                     host.reused += 1
-                elif host.waiting or not self._take(lease, victims):
-                    waiter = self._join_queue(host, lease)
+                else:
+                    lease = Lease(self, host, pool)
+                    if host.waiting or not self._take(lease, victims):
+                        waiter = self._join_queue(host, lease)
             if waiter is not None:
                 conn, victims = self._wait(waiter, deadline)
             if victims:  # before the caller opens one in its place, or there were one too many
                 close_all(victims)
         except BaseException:
-            self._withdraw(lease, waiter.conn if waiter is not None else conn)
+            if lease is not None:
+                self._withdraw(lease, waiter.conn if waiter is not None else conn)
             raise
         return lease, conn
 
@@ -236,7 +242,14 @@ class Slots:
                 return
             is_doomed = conn is not None and (self._closed or lease.pool.is_closed)
             if not is_doomed:
-                self._return(lease, conn, why)
+                host.active.discard(lease.token)
+                if conn is not None:
+                    conn.idle_since = self._clock.monotonic()
+                    lease.pool.idle.append(conn)
+                elif why:
+                    host.closed[why] += 1
+                if self._queued:
+                    self._serve()
         if self._lost:
             self._settle()
         if is_doomed and conn is not None:
@@ -245,16 +258,6 @@ class Slots:
         elif conn is not None and not self._is_kept:
             self._on_idle()
             self._is_kept = True
-
-    def _return(self, lease: Lease, conn: PooledConnection | None, why: str) -> None:
-        lease.host.active.discard(lease.token)
-        if conn is not None:
-            conn.idle_since = self._clock.monotonic()
-            lease.pool.idle.append(conn)
-        elif why:
-            lease.host.closed[why] += 1
-        if self._queued:
-            self._serve()
 
     def abandon(self, lease: Lease) -> None:
         """Take back a slot whose owner has vanished; runs inside the collector."""

@@ -18,6 +18,7 @@ from bybit_sync.exceptions import (
     TransportError,
 )
 from bybit_sync.net.adapter import PooledAdapter
+from bybit_sync.net.connection import PooledHTTPSConnection
 from bybit_sync.net.session import PooledSession
 
 from . import servers
@@ -178,8 +179,6 @@ def test_a_kept_connection_that_broke_before_the_write_sent_nothing(
     session: PooledSession, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The write itself fails, on the kept connection and, made so here, on the fresh one too."""
-    from bybit_sync.net.sockets import TimedSSLSocket
-
     server = serve(servers.answering())
     send(session, server.url)
 
@@ -188,7 +187,13 @@ def test_a_kept_connection_that_broke_before_the_write_sent_nothing(
 
     [kept] = session.adapter._slots.idle_connections()
     monkeypatch.setattr(kept, "put", broken)
-    monkeypatch.setattr(TimedSSLSocket, "write", broken)
+    note_opened = PooledHTTPSConnection.note_opened
+
+    def opened_broken(conn: PooledHTTPSConnection) -> None:
+        note_opened(conn)
+        conn.put = broken
+
+    monkeypatch.setattr(PooledHTTPSConnection, "note_opened", opened_broken)
     error = failure(session, server.url, "POST", body=b"{}")
 
     assert isinstance(error, TransportError)

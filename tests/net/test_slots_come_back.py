@@ -177,6 +177,40 @@ def test_an_unread_streamed_answer_gives_its_slot_back_when_it_is_dropped(
     assert_free(single, server.url)
 
 
+def test_an_unread_streamed_answer_over_a_connection_of_former_calls_gives_its_slot_back(
+    single: PooledSession, serve: Serve
+) -> None:
+    server = serve(servers.answering(BIG))
+    for _ in range(2):
+        send(single, server.url)
+
+    response = single.session.get(server.url, stream=True)
+    assert server.accepted == 1
+    del response
+    gc.collect()
+
+    assert is_at_rest(single)
+    assert single.adapter.stats().closed == {"abandoned": 1}
+    assert_free(single, server.url)
+
+
+def test_a_call_that_has_ended_cannot_take_the_slot_of_the_next_one_away(
+    single: PooledSession, serve: Serve
+) -> None:
+    """The next call takes up the same lease: who still holds it must have no power over it."""
+    server = serve(servers.answering(BIG))
+    send(single, server.url)
+    former = single.adapter.pool_for(server.url).idle[-1].last_lease
+
+    response = single.session.get(server.url, stream=True)
+    del former
+    gc.collect()
+
+    assert single.adapter.stats().active == 1
+    assert len(response.content) == len(BIG)
+    assert_free(single, server.url)
+
+
 def test_a_half_read_answer_gives_its_slot_back(single: PooledSession, serve: Serve) -> None:
     server = serve(servers.answering(BIG))
 
@@ -195,6 +229,8 @@ def test_a_streamed_answer_that_is_read_to_its_end_leaves_a_warm_connection(
         response = single.session.get(server.url, stream=True)
         assert sum(len(part) for part in response.iter_content(65_536)) == len(BIG)
         assert single.adapter.stats().idle == 1
+        # Who watches for answers that are left unread watches this lease: nobody may take it up.
+        assert single.adapter.pool_for(server.url).idle[-1].last_lease is None
 
     assert server.accepted == 1
 

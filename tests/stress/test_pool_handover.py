@@ -30,11 +30,13 @@ class Connection:
 
     def __init__(self) -> None:
         self.idle_since = 0.0
+        self.last_lease: Any = None
         self.owners = 0
         self.is_closed = False
 
     def close(self) -> None:
         self.is_closed = True
+        self.last_lease = None
 
 
 class Pool:
@@ -86,6 +88,7 @@ def use_once(slots: Slots, pool: Any, ledger: Ledger, patience: float, choice: f
         time.sleep(0)
     owned.owners -= 1
     ledger.give()
+    owned.last_lease = lease  # as a call does: the next one takes it up
     if choice < 0.7:
         slots.release(lease, conn)
     elif choice < 0.9:

@@ -25,6 +25,7 @@ class FakeConnection:
         self.name = name
         self.host_name = host_name
         self.idle_since = 0.0
+        self.last_lease: Lease | None = None
         self.is_closed = False
         self.when_closed: Callable[[], None] = lambda: None
 
@@ -260,7 +261,7 @@ def test_an_interrupt_right_after_the_wait_leaves_no_ghost_in_the_queue(
 ) -> None:
     house = House(clock, limit_per_host=1)
     held = house.acquire()
-    ticks = iter([None, None])
+    ticks = iter([None])
 
     def monotonic() -> float:
         if next(ticks, "over") == "over":
@@ -275,6 +276,34 @@ def test_an_interrupt_right_after_the_wait_leaves_no_ghost_in_the_queue(
 
     assert house.counts() == (1, 0, 0)
     house.slots.release(held[0], None, "")
+
+
+def test_an_interrupt_between_connection_and_slot_takes_no_slot_from_the_next_caller(
+    clock: FakeClock,
+) -> None:
+    """The connection brings the lease of its last call along: only its new owner may give it up."""
+    house = House(clock, limit_per_host=1)
+    lease, conn = house.acquire()
+    conn = FakeConnection()
+    conn.last_lease = lease
+    house.slots.release(lease, conn)  # type: ignore[arg-type]
+    host = house.pool().slot_host
+
+    class Interrupting(set[object]):
+        def add(self, token: object) -> None:
+            host.active = set(self)
+            raise KeyboardInterrupt
+
+    host.active = Interrupting()
+    with pytest.raises(KeyboardInterrupt):
+        house.acquire()
+
+    assert house.counts() == (0, 0, 0)  # the connection went with the call that had it
+    following, nothing = house.acquire()
+    assert nothing is None
+    assert following is not lease
+    assert house.counts() == (1, 0, 0)
+    house.slots.release(following, None, "")
 
 
 def test_more_waiting_callers_than_allowed_are_turned_away_unqueued(
