@@ -127,7 +127,8 @@ def _query(endpoint: Endpoint, fields: dict[str, Any], strict: bool, free: froze
             text = _query_value(param, value, strict, name in free)
         except ValueFaultError as fault:
             raise _named(endpoint, name, fault) from None
-        pairs.append(f"{_quoted_value('', name)}={_quoted_value(name, text)}")
+        shown = name if param is not None else _quoted_value("", name)
+        pairs.append(f"{shown}={_quoted_value(name, text)}")
     return "&".join(pairs)
 
 
@@ -141,7 +142,7 @@ def _query_value(param: Param | None, value: Any, strict: bool, free: bool) -> s
             return query_text(None, value)
     text = query_text(param.kind, value)
     if not free:
-        if not param.joined and isinstance(value, list | tuple):
+        if type(value) is not str and not param.joined and isinstance(value, list | tuple):
             raise ValueFaultError("one value, not a list")
         check_value(param, text)
     return text

@@ -21,6 +21,7 @@ _MOST_DIGITS = 60  # on either side of the point; a larger exponent is a slip, a
 _JSON_LOW, _JSON_HIGH = -(2**63), 2**64 - 1
 PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,30}", re.ASCII)
+_BARE = frozenset((str, int, float, Decimal, datetime))
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 # Controls, bidi marks (they make one id look like another) and halves of surrogate pairs.
 _FORBIDDEN = re.compile(
@@ -87,6 +88,8 @@ def plain_number(value: Decimal | float) -> str:
 
 def bare(value: Any) -> Any:
     """What an Enum member or a numpy integer stands for; anything else as it is."""
+    if type(value) in _BARE:
+        return value  # the usual case: to ask `Integral` costs as much as all else here
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, str) and type(value) is not str:
@@ -156,7 +159,7 @@ def _number_in_text(text: str) -> str:
 def integer_of(value: Any) -> int:
     """A whole number of at most 64 bits."""
     value = bare(value)
-    if _says_whole_number(value):
+    if type(value) is not int and _says_whole_number(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise refused(value, "a whole number")

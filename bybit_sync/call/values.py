@@ -44,11 +44,18 @@ _TEXTS: dict[Kind, Callable[[Any], Any]] = {
 }
 
 
+_WHOLE = frozenset(("integer", "time_ms"))
+
+
 def query_text(kind: Kind | None, value: Any) -> str:
     """A value as the text of a query, not yet percent-encoded; lists are joined by commas.
 
     A `kind` of None takes whatever the value's own type says.
     """
+    if type(value) is str and kind == "string":
+        return checked_text(value)  # as most are
+    if type(value) is int and kind in _WHOLE:
+        return str(integer_of(value))
     if isinstance(value, list | tuple):
         return ",".join([_query_item(item) for item in value])
     if isinstance(value, bool):
