@@ -24,15 +24,16 @@ def the_package() -> tuple[Any, Any]:
     """pyarrow, with what reads and writes parts, and pyarrow.parquet.
 
     Raises:
-        ImportError: pyarrow is not installed; the message names the command.
+        ImportError: pyarrow or numpy is not installed; the message names the command.
     """
     try:
+        import numpy  # noqa: F401 - used beside it, and does not come with every pyarrow
         import pyarrow  # here: an extra, and slow to import
         import pyarrow.ipc
         import pyarrow.parquet
     except ImportError as error:
         raise ImportError(
-            'a Parquet file needs pyarrow: pip install "bybit-sync[history]"'
+            'a Parquet file needs pyarrow and numpy: pip install "bybit-sync[history]"'
         ) from error
     return pyarrow, pyarrow.parquet
 

@@ -17,7 +17,7 @@ from typing import IO, Any, Literal
 from bybit_sync.clock import Clock
 
 from .fetch import Row
-from .lines import Lines
+from .lines import Lines, lines_of
 from .saved import Saved
 from .series import Series
 from .sink import (
@@ -39,7 +39,7 @@ class CsvFile:
     """A CSV file that goes on where it stopped."""
 
     outlives = True
-    takes_lines = True
+    reader = staticmethod(lines_of)
 
     def __init__(self, path: Path, series: Series, description: Description, clock: Clock) -> None:
         """Open it, and cut off what no checkpoint covers.
@@ -137,7 +137,7 @@ class CsvStream:
     """CSV on a stream: nothing to go on from."""
 
     outlives = False
-    takes_lines = True
+    reader = staticmethod(lines_of)
     until_ms: int | None = None
     rows = 0
 

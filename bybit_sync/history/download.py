@@ -2,7 +2,7 @@
 
     plan -> tasks -> fetch(client, task) -> sink, in order
 
-Only `fetch`, or `fetch_lines` for a sink that takes lines, runs elsewhere, on threads of the
+Only `fetch`, or `fetch_lines` for a sink that reads text, runs elsewhere, on threads of the
 download or on an executor of the caller's. A task that is fetched twice does no harm: the sink sees
 each window once.
 """
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .fetch import Row, fetch, fetch_lines
+from .fetch import Row, fetch, fetch_lines, fetch_text
 from .lines import Lines
 from .plan import Plan, Task
 from .progress import Progress, progress_bar
@@ -54,7 +54,6 @@ class Download:
         self._executor = executor
         self._progress = progress
         self._calls = 0
-        self._fetch_window = fetch_lines if sink.takes_lines else fetch
         self._stopping = threading.Event()
         self._last_ids: set[Any] = set()
 
@@ -121,7 +120,9 @@ class Download:
         client = self._client
         if self._executor is not None:
             executor = self._executor
-            yield lambda task: executor.submit(self._fetch_window, client, task)
+            # Elsewhere is no sink, and perhaps no package that it needs.
+            fetch_there = fetch_lines if self._sink.reader else fetch
+            yield lambda task: executor.submit(fetch_there, client, task)
             return
         crew = ThreadPoolExecutor(self._workers, thread_name_prefix="bybit-history")
         try:
@@ -134,8 +135,11 @@ class Download:
         """On a thread of ours the rows are packed at once: they take a fraction of the memory."""
         if self._stopping.is_set():
             return []  # nobody will look at it
-        rows = self._fetch_window(self._client, task)
-        return rows if self._plan.series.unique else self._sink.pack(rows)
+        client, read = self._client, self._sink.reader
+        got: _Got = fetch_text(client, task, read) if read else fetch(client, task)
+        if isinstance(got, Packed) or self._plan.series.unique:
+            return got
+        return self._sink.pack(got)
 
     def _packed(self, got: _Got) -> Packed:
         if isinstance(got, Packed):

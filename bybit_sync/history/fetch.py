@@ -16,7 +16,7 @@ from bybit_sync.api._paging import PAGING
 from bybit_sync.call.records import DEFAULT_OPTIONS
 from bybit_sync.exceptions import BadAnswerError
 
-from .lines import Lines, LineTaker, has_lines, rises
+from .lines import Lines, Reader, Taken, TextTaker, has_lines, lines_of, rises
 from .plan import Task
 
 if TYPE_CHECKING:
@@ -45,15 +45,24 @@ def fetch_lines(client: BybitClient, task: Task) -> Lines | list[Row]:
     Raises:
         BybitError: they could not be had.
     """
+    return fetch_text(client, task, lines_of)
+
+
+def fetch_text(client: BybitClient, task: Task, read: Reader[Taken]) -> Taken | list[Row]:
+    """What a reader makes of the text of the task's rows, where it can, else as `fetch`.
+
+    Raises:
+        BybitError: they could not be had.
+    """
     if not has_lines(task):
         return fetch(client, task)
-    taker = LineTaker(task)
+    taker = TextTaker(task, read)
     options = replace(task.params.get("options", DEFAULT_OPTIONS), take_list=taker)
     pages = []
     for page in _pages(client, task, {**task.params, "options": options}):
         taker.close()
         pages.append(page)
-    return taker.lines if taker.lines is not None else _put_together(task, pages)
+    return taker.taken if taker.taken is not None else _put_together(task, pages)
 
 
 def _pages(client: BybitClient, task: Task, params: Mapping[str, Any]) -> Iterator[list[Any]]:

@@ -22,7 +22,7 @@ class FrameSink:
     """Collects a DataFrame."""
 
     outlives = False
-    takes_lines = False
+    reader = None
     until_ms: int | None = None
     rows = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from bybit_sync.api._paging import PAGING
@@ -13,6 +14,7 @@ from bybit_sync.call.moments import Moment, to_iso, to_ms
 from bybit_sync.exceptions import ConfigError, MissingCredentialsError
 
 from .download import Download
+from .fetch import fetch
 from .intervals import CANDLES, SAMPLES, Grid, Interval, find_interval
 from .output import Out, Output
 from .plan import Plan
@@ -266,7 +268,7 @@ class History:
         return Download(
             self._client,
             plan,
-            output.sink(series, about, self._client.clock),
+            output.sink(series, about, self._client.clock, partial(fetch, self._client)),
             workers=output.workers,
             executor=output.executor,
             progress=output.progress,

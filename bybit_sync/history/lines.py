@@ -7,11 +7,11 @@ end, so that the lines are those that its rows would have made; all else goes th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from operator import lt
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from bybit_sync.api._paging import PAGING
 
@@ -33,27 +33,33 @@ class Lines:
         return self.rows
 
 
-class LineTaker:
+Taken = TypeVar("Taken")
+Reader = Callable[[Task, bytes], Taken | None]
+"""Makes something of the text of a task's rows, newest first, if these are all of them."""
+
+
+class TextTaker(Generic[Taken]):
     """Takes the candles of a task out of its first answer, if that holds all of them.
 
     Belongs to the thread that fetches the task.
     """
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, read: Reader[Taken]) -> None:
         self._task = task
+        self._read = read
         self._is_open = True
-        self.lines: Lines | None = None
-        """What was taken."""
+        self.taken: Taken | None = None
+        """What the reader has made of it."""
 
     def close(self) -> None:
         """Take nothing more: a further page is not all of the window."""
         self._is_open = False
 
     def __call__(self, text: bytes) -> bool:
-        """Whether the text of the answer's list was all that was wanted, and is in `lines`."""
+        """Whether the text of the answer's list was all that was wanted, and is `taken`."""
         if self._is_open:
-            self.lines = lines_of(self._task, text)
-        return self._is_open and self.lines is not None
+            self.taken = self._read(self._task, text)
+        return self._is_open and self.taken is not None
 
 
 def has_lines(task: Task) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -13,8 +14,10 @@ from bybit_sync.clock import Clock
 from bybit_sync.exceptions import ConfigError
 
 from .csv_file import CsvFile, CsvStream
+from .fetch import Row
 from .frame_sink import FrameSink
 from .parquet_file import ParquetFile
+from .plan import Task
 from .series import Series
 from .sink import Description, Sink
 
@@ -67,8 +70,15 @@ class Output:
             raise ConfigError(f"out: {self.out!r} is neither a path nor a text stream"[:200])
         return Path(self.out)
 
-    def sink(self, series: Series, about: dict[str, Any], clock: Clock) -> Sink:
-        """Where the rows go; `about` are the facts of the `Description`."""
+    def sink(
+        self,
+        series: Series,
+        about: dict[str, Any],
+        clock: Clock,
+        again: Callable[[Task], list[Row]],
+    ) -> Sink:
+        """Where the rows go; `about` are the facts of the `Description`, `again` fetches a window
+        for a sink that has been misled."""
         path = self.path
         if path is None:
             if self.out is None:
@@ -78,4 +88,4 @@ class Output:
         if _ENDINGS[path.suffix.lower()] == "csv":
             return CsvFile(path, series, Description(**about, decimals="text"), clock)
         decimals = "float" if self.decimals is float else "exact"
-        return ParquetFile(path, series, Description(**about, decimals=decimals), clock)
+        return ParquetFile(path, series, Description(**about, decimals=decimals), clock, again)

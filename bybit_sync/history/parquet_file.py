@@ -10,9 +10,11 @@ holds: a later download with a later end goes on from there.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -29,7 +31,9 @@ from .arrow import (
     write_part,
 )
 from .csv_file import csv_text
-from .lines import Lines
+from .fetch import Row
+from .lines import Lines, Reader
+from .plan import Task
 from .saved import Saved
 from .series import Series
 from .sink import (
@@ -43,6 +47,9 @@ from .sink import (
     told_as_config_error,
     write_safely,
 )
+from .text_table import TextReader, Unread
+
+log = logging.getLogger("bybit_sync.history")
 
 _PATIENCE = 5.0  # seconds between two parts
 _PART_ROWS = 50_000
@@ -61,8 +68,15 @@ class ParquetFile:
 
     outlives = True
 
-    def __init__(self, path: Path, series: Series, description: Description, clock: Clock) -> None:
-        """Find what is there already.
+    def __init__(
+        self,
+        path: Path,
+        series: Series,
+        description: Description,
+        clock: Clock,
+        again: Callable[[Task], list[Row]],
+    ) -> None:
+        """Find what is there already; `again` fetches the rows of a window whose text misled.
 
         Raises:
             ImportError: pyarrow is not installed; the message names the command.
@@ -76,7 +90,10 @@ class ParquetFile:
         self._schema = schema_of(series, description.decimals)
         self._clock = clock
         self._saved_at = clock.monotonic()
-        self.takes_lines = self._is_plain = series.is_plain
+        self._again = again
+        self._is_plain = series.is_plain
+        self._texts = TextReader(series, self._schema)
+        self.reader: Reader[Packed] | None = self._texts if series.is_plain else None
         self._waiting: list[Any] = []  # windows that are in no part yet
         self._taken: tuple[int, int, int | None] = (0, 0, None)  # waiting windows, rows, until
         self._guard: IO[bytes] | None = None
@@ -181,12 +198,13 @@ class ParquetFile:
     # --- writing --------------------------------------------------------------------------
 
     def _write_part(self) -> None:
-        count, rows, until = self._taken
+        count, _, until = self._taken
         if not count or until is None:
             return
         start = self._description.start_ms if self._part_until is None else self._part_until
         path = self._folder / f"{start:013d}-{until:013d}.arrow"
         table = self._table(self._waiting[:count])
+        rows = self._part_rows + table.num_rows  # a window that misled may have others than it told
         beside = path.with_suffix(".tmp")
         with beside.open("wb") as file:
             write_part(table, file)
@@ -196,16 +214,36 @@ class ParquetFile:
         sync_folder(self._folder)
         if not self._parts or self._parts[-1].path != path:  # else an interrupt came in between
             self._parts.append(_Part(path, start, until))
-        self._part_rows, self._part_until = rows, until
         self._taken = (0, rows, until)
+        self._part_rows, self._part_until = rows, until
         self._waiting = []
         self._saved_at = self._clock.monotonic()
 
     def _table(self, windows: list[Any]) -> Any:
-        if self._is_plain:
-            return table_from_text(self._series, self._schema, b"".join(windows))
         arrow, _ = the_package()
-        return arrow.concat_tables(windows)
+        tables: list[Any] = []
+        for kind, run in groupby(windows, type):
+            tables += self._tables(kind, list(run))
+        return tables[0] if len(tables) == 1 else arrow.concat_tables(tables).combine_chunks()
+
+    def _tables(self, kind: type, windows: list[Any]) -> list[Any]:
+        if kind is Unread:
+            return self._read(windows)
+        if kind is bytes:
+            return [table_from_text(self._series, self._schema, b"".join(windows))]
+        return windows
+
+    def _read(self, windows: list[Unread]) -> list[Any]:
+        """Tables of the texts that are what they seem, and of rows in place of the others."""
+        table = self._texts.table(windows)
+        if table is not None:
+            return [table]
+        if len(windows) > 1:
+            return [table for window in windows for table in self._read([window])]
+        (window,) = windows
+        self.reader = None  # what is yet to come had better be rows at once
+        log.info("%s: the window from %d is fetched as rows", self._path, window.task.start_ms)
+        return self._tables(bytes, [csv_text(self._again(window.task))])
 
     def _join(self) -> None:
         """One file of all rows, a part or row group at a time: memory holds no more than one."""
@@ -216,17 +254,25 @@ class ParquetFile:
         with beside.open("wb") as file:
             with parquet.ParquetWriter(file, schema, **self._how()) as writer:
                 for group in self._groups():
-                    writer.write_table(group.cast(schema))
+                    # Even a cast that does nothing would load pandas.
+                    is_so = group.schema.equals(schema)
+                    writer.write_table(group if is_so else group.cast(schema))
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._path)
         sync_folder(self._path.parent)
 
     def _how(self) -> dict[str, Any]:
-        """Dictionaries for texts, which repeat; the least and the greatest of the times only, which
-        readers ask for: to find those of numbers costs a third of the writing."""
+        """Dictionaries for texts, which repeat; of times, which rise evenly, the steps. The least
+        and the greatest of the times only, which readers ask for: to find those of numbers costs a
+        third of the writing."""
+        time = self._series.time
         texts = [column.name for column in self._series.columns if column.type == "text"]
-        return {"use_dictionary": texts or False, "write_statistics": [self._series.time]}
+        return {
+            "use_dictionary": texts or False,
+            "column_encoding": {time: "DELTA_BINARY_PACKED"},
+            "write_statistics": [time],
+        }
 
     def _groups(self) -> Iterator[Any]:
         _, parquet = the_package()

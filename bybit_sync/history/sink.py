@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple, Protocol
 from bybit_sync.exceptions import ConfigError
 
 from .fetch import Row
-from .lines import Lines
+from .lines import Lines, Reader
 
 FORMAT = 1
 """Of the descriptions; a file of another one is refused, not guessed at."""
@@ -35,8 +35,12 @@ class Sink(Protocol):
 
     outlives: bool
     """Whether the rows are there when the program is not."""
-    takes_lines: bool
-    """Whether it packs `Lines`, which cost less than rows."""
+
+    @property
+    def reader(self) -> Reader[Lines | Packed] | None:
+        """What makes a window of an answer's text, which costs less than rows; any thread may call
+        it. None where nothing does."""
+        ...
 
     @property
     def until_ms(self) -> int | None:

@@ -250,6 +250,7 @@ def test_text_that_is_cut_or_doubled_is_not_taken(text: bytes) -> None:
 
 SNIPPETS = [
     *(b'"', b",", b"[", b"]", b"0", b".", b"-", b" ", b"\n", b"\\", b"null", b"\xff", b'","'),
+    *(b"\t", b"\r", b"x", b"e1", b"+", b"nan", b"],", b'""', b'",",","', b'"],[],["'),
     *(b'"],["', b'"list":[[', b"]]", b'"list":[],', b'"retCode":0,', b'"retCode":10006,'),
     *(b'"result":{},', b'"result":{"list":[]},', b'["1704067200000","1"],', b'"\\u006cist":[],'),
 ]
@@ -331,9 +332,9 @@ def test_files_are_the_same_to_the_byte_whether_made_of_text_or_of_rows(
 
     text = written("text")
     for sink in (CsvFile, CsvStream):
-        monkeypatch.setattr(sink, "takes_lines", False)
+        monkeypatch.setattr(sink, "reader", None)
     monkeypatch.setattr(
-        ParquetFile, "takes_lines", property(lambda _: False, lambda *_: None), raising=False
+        ParquetFile, "reader", property(lambda _: None, lambda *_: None), raising=False
     )
 
     assert written("rows") == text
