@@ -104,9 +104,10 @@ class Case:
         if self.is_named_by_us or self.may_be_there or self.signings > 1:
             return True
         # The exchange, or a gateway before it, may have acted on one request twice; an order
-        # that is younger than the request came of it.
+        # that is not older than the request came of it. Near the exchange both are often of one
+        # millisecond; what the request says is never ahead of the exchange's clock.
         created = str(row.get("createdTime", ""))
-        return created.isdecimal() and self.first_ms is not None and int(created) > self.first_ms
+        return created.isdecimal() and self.first_ms is not None and int(created) >= self.first_ms
 
     def acknowledged(self, answer: Any) -> OrderResult | None:
         """The order, if Bybit's answer acknowledges this one; an answer without our name is not

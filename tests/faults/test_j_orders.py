@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -290,6 +291,7 @@ def test_duplicate_without_a_repeat_of_ours_is_a_refusal(
 ) -> None:
     wanted = order(category=category, qty="0.01")
     trader.trade.place_order(**wanted)  # somebody else's, as far as client.orders knows
+    time.sleep(0.02)  # only what is older by some milliseconds can be told from one's own
     seen = Seen(exchange)
 
     error = failure(lambda: trader.orders.place(**wanted))

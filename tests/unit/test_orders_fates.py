@@ -77,6 +77,25 @@ def test_an_order_of_somebody_else_under_the_name_is_not_taken_for_ours(
     assert "another order" in str(error)
 
 
+@pytest.mark.parametrize(("later_ms", "is_ours"), [(1, True), (0, True), (-1, False)])
+def test_a_duplicate_that_is_no_older_than_the_request_came_of_it(
+    later_ms: int, is_ours: bool, orders: Orders, bybit: Bybit
+) -> None:
+    """Near the exchange an order is often made in the millisecond in which it was signed."""
+
+    def handed_on_twice(sent: Sent) -> Answer:
+        signed_ms = int(sent.signed["X-BAPI-TIMESTAMP"])
+        bybit.shows(createdTime=str(signed_ms + later_ms))
+        return bybit.says({}, 110072)
+
+    bybit.on_post = [handed_on_twice]
+
+    if is_ours:
+        assert orders.place(**WANTED).recovered
+    else:
+        assert isinstance(failure(lambda: orders.place(**WANTED)), OrderError)
+
+
 def test_rows_of_other_orders_in_an_answer_are_passed_over(orders: Orders, bybit: Bybit) -> None:
     bybit.on_post = [LOST]
     bybit.shows(orderLinkId="not-mine")
