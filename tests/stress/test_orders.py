@@ -8,9 +8,11 @@ from programs that are killed again and again, and whose journal has to tell the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -211,6 +213,11 @@ class Programs:
                 except OrderUnknownError as error:
                     self.settled += error.resolve(20)
 
+    def states(self) -> dict[str, str]:
+        """What the journal says of each order."""
+        with contextlib.closing(sqlite3.connect(self._journal)) as journal:
+            return dict(journal.execute("SELECT orderLinkId, state FROM orders"))
+
     def _run_once(self) -> None:
         account = self._account
         where = [self._exchange.url, self._exchange.ca_file, account.api_key, account.api_secret]
@@ -303,6 +310,7 @@ def check_programs(programs: Programs, booked: Counter[str]) -> None:
     begun = {name for what, name in programs.lines if what == "begun"}
     fates = {name: what for what, name in programs.lines if what != "begun"}
     settled = {one.orderLinkId: one for one in programs.settled}
+    states = programs.states()
     assert len(begun) >= IN_PROGRAMS
     assert len(settled) == len(programs.settled), "settled twice"
     for name in begun:
@@ -310,8 +318,8 @@ def check_programs(programs: Programs, booked: Counter[str]) -> None:
         assert count <= 1, f"{name} is doubled"
         if name in settled:
             assert settled[name].placed == bool(count), name
-        elif fates.get(name) == "placed":
-            assert count == 1, name
+        elif fates.get(name) == "placed" or (name not in fates and states.get(name) == "placed"):
+            assert count == 1, name  # the latter: killed before it could say what it had noted
         else:  # refused, provably absent, or killed before it was journalled
             assert fates.get(name) != "OrderUnknownError", name
             assert count == 0, f"{name}: {fates.get(name)}, but it is booked"
