@@ -32,9 +32,9 @@ from bybit_sync.call.parse import Parser
 from bybit_sync.clock import SYSTEM_CLOCK, Deadline
 from bybit_sync.exceptions import AnswerTooLargeError
 from bybit_sync.net import wire
-from bybit_sync.net.answer import Answer, Headers
+from bybit_sync.net.answer import Answer
 from bybit_sync.net.budget import AnswerFaultError, Budget, PeerClosedError
-from bybit_sync.net.raw_answer import decompress
+from bybit_sync.net.raw_answer import RawAnswer, decompress
 from bybit_sync.simulator import LocalExchange
 from tests.exchange.test_answers import answer
 from tests.exchange.tools import TIME, failure, is_at_rest
@@ -92,7 +92,8 @@ def received(data: bytes) -> Answer:
     budget.start_writing()
     connection: Any = FakeConnection(FakeSocket([data]))
     raw = wire.exchange(connection, wire.sealed(b"GET / HTTP/1.1\r\n", b"", budget), budget)
-    return Answer(raw.status, Headers(raw.headers), decompress(raw, 100_000), 0.01)
+    body = decompress(raw, 100_000) if isinstance(raw, RawAnswer) else raw.body
+    return Answer(raw.status, raw.headers, body, 0.01)
 
 
 def strictly_read(raw: bytes) -> Any:
