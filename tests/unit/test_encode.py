@@ -535,7 +535,11 @@ def test_a_question_that_was_asked_before_is_not_taken_for_another_that_equals_i
     first = encode(GET_TICKERS, {"category": "linear", "symbol": "BTCUSDT"})
     again = encode(GET_TICKERS, {"category": "linear", "symbol": "BTCUSDT"})
 
-    assert (again.target, again.payload, again.params) == (first.target, first.payload, first.params)
+    assert (again.target, again.payload, again.params) == (
+        first.target,
+        first.payload,
+        first.params,
+    )
     assert encode(GET_TICKERS, {"category": "linear", "symbol": None}).query == "category=linear"
     assert encode(GET_TICKERS, {"category": "linear", "symbol": 1}).query.endswith("symbol=1")
     assert encode(GET_TICKERS, {"category": "linear", "symbol": True}).query.endswith("=true")
