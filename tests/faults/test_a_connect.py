@@ -156,7 +156,8 @@ def test_after_a_dead_link_everybody_is_served_within_a_second(
     up = time.monotonic()
     callers.join()
 
-    assert max(callers.served) - up <= 1.0
+    # A SYN that was lost just before is sent again after a second, give or take the kernel's timers.
+    assert max(callers.served) - up <= 1.05
     assert not [error for error in callers.failed if not isinstance(error, ConnectError)]
 
 
