@@ -156,7 +156,7 @@ def test_after_a_dead_link_everybody_is_served_within_a_second(
     up = time.monotonic()
     callers.join()
 
-    # A SYN that was lost just before is sent again after a second, give or take the kernel's timers.
+    # A SYN that was lost just before is sent again after a second, as the kernel's timers have it.
     assert max(callers.served) - up <= 1.05
     assert not [error for error in callers.failed if not isinstance(error, ConnectError)]
 
