@@ -144,9 +144,8 @@ class Hooks:
         """Bybit's headers say what is left of the endpoint's limit."""
         self._lock = threading.Lock()
         renew_after_fork(self, "_lock")
-        self._observers = observers
-        self.is_watched = bool(observers)
-        """True while somebody wants to be told of each request; else they may be counted later."""
+        self.observers = observers
+        """Who wants to be told of each request; while nobody does, they may be counted later."""
         self._read_offset: Callable[[], float | None] = lambda: None
 
     def snapshot(self) -> CallSnapshot:
@@ -160,14 +159,12 @@ class Hooks:
     def add(self, observer: Observer) -> None:
         """Tell one more."""
         with self._lock:
-            self._observers = (*self._observers, observer)
-            self.is_watched = True
+            self.observers = (*self.observers, observer)
 
     def remove(self, observer: Observer) -> None:
         """Tell it no more; it may be gone already."""
         with self._lock:
-            self._observers = tuple(each for each in self._observers if each is not observer)
-            self.is_watched = bool(self._observers)
+            self.observers = tuple(each for each in self.observers if each is not observer)
 
     @contextmanager
     def watched(self, call_done: Callable[[float, float], None]) -> Iterator[None]:
@@ -184,7 +181,7 @@ class Hooks:
     def attempt(self, endpoint: Endpoint) -> None:
         """A request is about to be sent."""
         self._stats.count_attempts(endpoint, 1)
-        for observer in self._observers:
+        for observer in self.observers:
             observer.on_attempt(endpoint)
 
     def count_attempts(self, endpoint: Endpoint, attempts: int) -> None:
@@ -196,7 +193,7 @@ class Hooks:
         self._stats.count_retry(reason)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug("%s: again in %.3f s (%s): %s", endpoint.key, pause, reason, error.message)
-        for observer in self._observers:
+        for observer in self.observers:
             observer.on_retry(endpoint, reason, pause)
 
     def done(
@@ -217,7 +214,7 @@ class Hooks:
                 seconds * 1000.0,
                 waited * 1000.0,
             )
-        for observer in self._observers:
+        for observer in self.observers:
             observer.on_done(endpoint, outcome, seconds, waited)
 
 

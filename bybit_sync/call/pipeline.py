@@ -336,7 +336,7 @@ class Call:
         grant: Grant = pipeline.limiter.acquire(self.endpoint, request.params, self.deadline)
         self._grant = grant
         try:
-            if pipeline.hooks.is_watched:
+            if pipeline.hooks.observers:
                 pipeline.hooks.attempt(self.endpoint)
             else:
                 self.untold += 1

@@ -79,7 +79,7 @@ class ParquetFile:
         """Find what is there already; `again` fetches the rows of a window whose text misled.
 
         Raises:
-            ImportError: pyarrow is not installed; the message names the command.
+            ImportError: pyarrow or numpy is not installed; the message names the command.
             ConfigError: the file or its parts hold something else, or cannot be written.
         """
         the_package()

@@ -74,16 +74,14 @@ def exchange(
             _write(conn, request, budget)
     except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
         return _read_early(conn, budget, error, kind(budget.max_bytes, bodiless=bodiless))
-    if kind is not RawAnswer or bodiless:
-        answer = kind(budget.max_bytes, bodiless=bodiless)
-        _read(conn, budget, answer)
-        return answer
-    whole = WholeAnswer()  # made while the request is on its way
-    budget.phase = "read"
-    data = _some(conn, False, budget)
-    if whole.is_all_of(data, budget.max_bytes):
-        budget.answered = True
-        return whole
+    data = None
+    if kind is RawAnswer and not bodiless:
+        whole = WholeAnswer()  # made while the request is on its way
+        budget.phase = "read"
+        data = _some(conn, False, budget)
+        if whole.is_all_of(data, budget.max_bytes):
+            budget.answered = True
+            return whole
     answer = kind(budget.max_bytes, bodiless=bodiless)
     _read(conn, budget, answer, data)
     return answer
