@@ -208,31 +208,31 @@ def test_all_kinds_of_candles_come_as_text_with_their_own_columns(name: str) -> 
 USUAL = envelope({"symbol": "X", "list": [candle(ms) for ms in range(*WINDOW, MINUTE_MS)][::-1]})
 TEXT = USUAL[USUAL.index(b"[[") + 2 : USUAL.index(b"]]")]
 
+CHANGES = [
+    (b'.1","', b'."1,"'),  # the same characters, one step further
+    (b'","', b'"1,"'),
+    (b'","', b'",1"'),
+    (b'","', b'","",'),
+    (b'","', b'",",'),
+    (b'","', b'", "'),
+    (b'"],["', b'"] ,["'),
+    (b'"],["', b'"],[""'),
+    (b'"],["', b'"],["","'),
+    (b'"],["', b'","'),
+    (b'"],["', b'"]["'),
+    (b'"],["', b'"\n"'),
+    (b".", b"\n"),
+    (b".", b"\\u002e"),
+    (b".", b"\x00"),
+    (b".", b","),
+    (b".", b"]"),
+    (b".", b"["),
+    (b".", b'"'),
+]
+"""What may befall a text, and what comes of it."""
 
-@pytest.mark.parametrize(
-    ("was", "becomes"),
-    [
-        (b'.1","', b'."1,"'),  # the same characters, one step further
-        (b'","', b'"1,"'),
-        (b'","', b'",1"'),
-        (b'","', b'","",'),
-        (b'","', b'",",'),
-        (b'","', b'", "'),
-        (b'"],["', b'"] ,["'),
-        (b'"],["', b'"],[""'),
-        (b'"],["', b'"],["","'),
-        (b'"],["', b'","'),
-        (b'"],["', b'"]["'),
-        (b'"],["', b'"\n"'),
-        (b".", b"\n"),
-        (b".", b"\\u002e"),
-        (b".", b"\x00"),
-        (b".", b","),
-        (b".", b"]"),
-        (b".", b"["),
-        (b".", b'"'),
-    ],
-)
+
+@pytest.mark.parametrize(("was", "becomes"), CHANGES)
 def test_text_that_is_not_json_of_numbers_is_not_taken(was: bytes, becomes: bytes) -> None:
     assert lines_of(TASK, TEXT) is not None
     for count in (1, -1):
