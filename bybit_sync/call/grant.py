@@ -96,7 +96,7 @@ class Grant(Turn):
     """Seconds spent waiting for the limits."""
 
     def __init__(
-        self, lane: Lane | None, cost: int, deadline: Deadline, clock: Clock, *, may_wait: bool
+        self, lane: Lane | None, cost: int, deadline: Deadline, clock: Clock, may_wait: bool
     ) -> None:
         self.cost = cost
         self.lane = lane

@@ -127,12 +127,12 @@ class StoreWindow(Window):
         self._away_until = 0.0
 
     def enter(
-        self, turn: Turn, now: float, deadline: Deadline, *, may_wait: bool = True, rank: int = 0
+        self, turn: Turn, now: float, deadline: Deadline, may_wait: bool = True, rank: int = 0
     ) -> float:
         """As `Window.enter`, and then in the store's line."""
         if not turn.ticket:
             turn.ticket = f"{_PROCESS}-{os.getpid()}-{next(_TICKETS)}"
-        given = super().enter(turn, now, deadline, may_wait=may_wait, rank=rank)
+        given = super().enter(turn, now, deadline, may_wait, rank)
         return self._ask(turn, given, deadline, may_wait)
 
     def reenter(self, turn: Turn, now: float, deadline: Deadline, *, may_wait: bool) -> float:

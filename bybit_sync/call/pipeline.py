@@ -262,12 +262,10 @@ class Call:
     __slots__ = (
         "_generation",
         "_grant",
-        "_on_sign",
+        "_options",
         "_pipeline",
-        "_recv_window_ms",
         "_request",
         "_signer",
-        "_take_list",
         "attempts",
         "deadline",
         "endpoint",
@@ -297,9 +295,7 @@ class Call:
         self._pipeline = pipeline
         self._request = request
         self._signer = signer
-        self._recv_window_ms = options.recv_window_ms or pipeline.recv_window_ms
-        self._on_sign = options.on_sign
-        self._take_list = options.take_list
+        self._options = options
         self._generation = 0
 
     def attempt(self) -> Reply[Any]:
@@ -315,7 +311,7 @@ class Call:
                 pipeline.hooks.rate_limit(self.endpoint, seen.remaining)
         pipeline.limiter.answered(self._grant, self.received_at, is_welcome=answer.status != 403)
         try:
-            body = pipeline.parser.parse(self.endpoint, answer, self._take_list)
+            body = pipeline.parser.parse(self.endpoint, answer, self._options.take_list)
         except BybitError as error:
             self._learn_from(error, answer)
             # An answer may echo the key or hold a new one, and a traceback that shows locals
@@ -363,12 +359,15 @@ class Call:
         self._grant.depart()
         if self._signer is None:
             return _NO_HEADERS
-        time = self._pipeline.time
+        pipeline = self._pipeline
+        time = pipeline.time
         self._generation = time.generation
         now_ms = time.now_ms()
-        if self._on_sign is not None:
-            self._on_sign(now_ms)
-        return self._signer.sign(self._request.payload, now_ms, self._recv_window_ms)
+        options = self._options
+        if options.on_sign is not None:
+            options.on_sign(now_ms)
+        recv_window_ms = options.recv_window_ms or pipeline.recv_window_ms
+        return self._signer.sign(self._request.payload, now_ms, recv_window_ms)
 
     # --- what an answer teaches -----------------------------------------------------------
 

@@ -27,9 +27,10 @@ _LONGEST_HOLD = 60.0  # a reset time further ahead than this is junk
 _MOST_CALLS = 100_000
 _MOST_LANES = 2000  # far above the table; paths that a user makes up must not fill memory
 _COUNTED_BY_ORDER = frozenset(("linear", "inverse", "spot"))
+_NAME, _NEWLINE = b"x-bapi-limit", ord("\n")
 # As the documentation shows them, one after the other, in plain digits.
 _IN_ORDER = re.compile(
-    rb"\r\nx-bapi-limit: ([0-9]{1,9})"
+    rb"x-bapi-limit: ([0-9]{1,9})"
     rb"\r\nx-bapi-limit-status: ([0-9]{1,9})"
     rb"\r\nx-bapi-limit-reset-timestamp: ([0-9]{1,15})\r\n"
 )
@@ -47,11 +48,13 @@ def rate_limit_in(headers: Headers) -> RateLimit | None:
     """The limit that an answer's headers tell, or None; what is no number counts as absent."""
     head = headers.lower_head
     if head:
-        found = _IN_ORDER.search(head)
-        if found is not None and head.find(b"x-bapi-limit", found.end()) < 0:
-            return RateLimit(*map(int, found.groups()))  # the usual case, and none of them twice
-        if b"x-bapi-limit" not in head:
+        begin = head.find(_NAME)
+        if begin < 0:
             return None
+        found = _IN_ORDER.match(head, begin)
+        # The usual case: in a line of their own, and none of them twice.
+        if found is not None and head[begin - 1] == _NEWLINE and head.find(_NAME, found.end()) < 0:
+            return RateLimit(*map(int, found.groups()))
     told = headers.by_name
     limit = _number(told.get(b"x-bapi-limit"))
     remaining = _number(told.get(b"x-bapi-limit-status"))
@@ -118,7 +121,7 @@ class RateLimiter:
             if lane is None:
                 lane = self._add(endpoint, category)
         cost = _orders(params) if lane is not None and lane.is_counted_by_order else 1
-        grant = Grant(lane, cost, deadline, self._clock, may_wait=self._may_wait)
+        grant = Grant(lane, cost, deadline, self._clock, self._may_wait)
         if is_probe:
             grant.is_probe = True
         if lane is not None:
@@ -131,8 +134,8 @@ class RateLimiter:
         may_wait, rank = self._may_wait, lane.rank
         try:
             if window is not None:
-                now = window.enter(grant, now, deadline, may_wait=may_wait, rank=rank)
-            now = address.window.enter(grant, now, deadline, may_wait=may_wait, rank=rank)
+                now = window.enter(grant, now, deadline, may_wait, rank)
+            now = address.window.enter(grant, now, deadline, may_wait, rank)
             if now != began:
                 grant.waited = now - began
                 if address.breaker.is_open and not grant.is_probe:  # opened meanwhile

@@ -65,7 +65,7 @@ class Reply(dict[str, Any], Generic[T]):
         rate_limit: RateLimit | None = None,
         endpoint: str = "",
     ) -> None:
-        super().__init__(body)
+        self.update(body)
         self.headers = headers
         """The answer's headers; names in any case."""
         self.elapsed = elapsed

@@ -133,7 +133,7 @@ class Window:
     # --- turns ----------------------------------------------------------------------------
 
     def enter(
-        self, turn: Turn, now: float, deadline: Deadline, *, may_wait: bool = True, rank: int = 0
+        self, turn: Turn, now: float, deadline: Deadline, may_wait: bool = True, rank: int = 0
     ) -> float:
         """Take a place at `now`, or wait for one; returns when that came about.
 
@@ -145,20 +145,18 @@ class Window:
         """
         with self._lock:
             turns = self._turns
-            units = 1
-            if not self._counts_calls and turn.cost != 1:
+            units = turn.cost
+            if units != 1:
                 units = self._units(turn)
-            if self._used + units > self._calls or len(turns) > self._most_kept:
+            used = self._used + units
+            if used > self._calls or len(turns) > self._most_kept:
                 self._clear(now)
                 self._most_kept = 2 * len(turns) + _KEPT
-            if (
-                self._used + units <= self._calls
-                and not self._line.count
-                and self._held_until <= now
-            ):
+                used = self._used + units
+            if used <= self._calls and not self._line.count and self._held_until <= now:
                 turn.taken = turn.at = now
                 turns.append(turn)
-                self._used += units
+                self._used = used
                 return now
             self._note_crowd(now)
             waiter = Waiter(turn, units, rank)

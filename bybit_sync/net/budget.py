@@ -80,6 +80,8 @@ class Budget(urllib3.Timeout):
         self.max_bytes = max_bytes
         self.stream = stream
         self._current = deadline
+        self._longest = read
+        """Seconds that one wait may take, however far the deadline is."""
 
     def clone(self) -> Budget:
         """This budget: urllib3 copies its timeouts, but time that is spent is spent."""
@@ -102,12 +104,14 @@ class Budget(urllib3.Timeout):
     def start_connecting(self) -> Deadline:
         """The deadline of DNS, TCP, proxy and TLS together."""
         self._current = self.deadline.sooner(self.connect_seconds)
+        self._longest = self.connect_seconds  # also where reads may take less
         self.phase = "dns"
         return self._current
 
     def start_writing(self) -> None:
         """From here on the call's own deadline rules again."""
         self._current = self.deadline
+        self._longest = self.read_seconds
         self._sent_at = self.deadline.now()
         self.phase = "write"
 
@@ -128,8 +132,8 @@ class Budget(urllib3.Timeout):
         """
         current = self._current
         left = current.at - current.now()
-        if left > self.read_seconds and self.phase not in ("connect", "tls"):
-            return self.read_seconds  # a handshake has the connect timeout, however short reads are
+        if left > self._longest:
+            return self._longest
         if left <= 0.0:
             raise TimeoutError("the time is used up")
         return left

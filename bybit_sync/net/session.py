@@ -29,7 +29,8 @@ from .budget import AnswerFaultError, Budget
 from .lean_session import LeanSession
 from .pinger import Pinger
 from .pool import SlotPool
-from .raw_answer import RawAnswer, decompress
+from .raw_answer import decompress
+from .whole_answer import WholeAnswer
 
 _STOCK_SEND = HTTPAdapter.send
 _MOST_HEADS, _LONG_TARGET = 256, 200  # request heads that a pool remembers, and how long they are
@@ -109,8 +110,11 @@ class PooledSession:
             method, self._head(pool, base, method, target, headers, body), body, budget
         )
         elapsed = budget.on_the_wire()
+        if isinstance(raw, WholeAnswer):
+            raw.elapsed = elapsed
+            return raw
         content = raw.body
-        if isinstance(raw, RawAnswer) and b"content-encoding" in raw.by_name:
+        if b"content-encoding" in raw.by_name:
             try:
                 content = decompress(raw, self._max_answer_bytes)
             except AnswerFaultError as error:

@@ -10,14 +10,15 @@ from typing import Any
 
 import httptools
 
-from .answer import Headers
+from .answer import Answer, Headers
 from .raw_answer import MAX_HEADERS
 
 _END_OF_HEAD = b"\r\n\r\n"
-_LEAST_FIELD = 4  # bytes: a name of one letter, a colon, and the end of the line
+_END_BYTES = len(_END_OF_HEAD)
+_FEW_BYTES = MAX_HEADERS * len(b"a:\r\n")  # a head of so many has no more fields than it may
 
 
-class WholeAnswer:
+class WholeAnswer(Answer):
     """Looks at what has come; belongs to one request. What is not plain is left to `RawAnswer`.
 
     llhttp's callbacks are methods of lists, and run no code of ours, but for one.
@@ -27,21 +28,18 @@ class WholeAnswer:
         "_chunks",
         "_ends",
         "_llhttp",
-        "body",
-        "headers",
         "keep_alive",
         "on_body",
         "on_message_complete",
-        "status",
     )
 
-    status: int
-    headers: Headers
     body: bytes
     """As it came: it is not compressed."""
     keep_alive: bool
 
-    def __init__(self) -> None:
+    __repr__ = object.__repr__  # the base's shows fields, which are not known from the start
+
+    def __init__(self) -> None:  # not the base's
         self._chunks: list[bytes] = []
         self.on_body = self._chunks.append
         self._ends: list[None] = [None]
@@ -70,13 +68,13 @@ class WholeAnswer:
         size = len(data) - len(body)
         # Nothing but a head before the body, and nothing behind it: so it is neither chunked nor
         # is there an interim answer before it.
-        if data.rfind(_END_OF_HEAD) != size - len(_END_OF_HEAD):
+        if data.rfind(_END_OF_HEAD) != size - _END_BYTES:
             return False
         if max_bytes is not None and len(body) > max_bytes:
             return False
         self.headers = headers = Headers(None, None, data[:size])
         head = headers.lower_head
-        if size > MAX_HEADERS * _LEAST_FIELD and head.count(b"\n") > MAX_HEADERS:
+        if size > _FEW_BYTES and head.count(b"\n") > MAX_HEADERS:
             return False
         self.status = llhttp.get_status_code()
         return b"content-encoding" not in head
