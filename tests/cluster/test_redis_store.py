@@ -56,6 +56,19 @@ def test_of_all_together_no_more_than_the_limit_stand(make: Callable[[], RedisSt
     assert said[5].wait <= said[9].wait <= said[10].wait  # the second window, then the third
 
 
+def test_a_window_is_never_shorter_than_it_is_said_to_be(make: Callable[[], RedisStore]) -> None:
+    store = make()
+    shortest = 1.0
+    for number in range(40):
+        before = time.monotonic()
+        assert store.take(f"{NAME} {number}", "a", 1, 1, 0.02).granted
+        while not store.take(f"{NAME} {number}", "b", 1, 1, 0.02).granted:
+            pass
+        shortest = min(shortest, time.monotonic() - before)
+
+    assert shortest >= 0.02
+
+
 def test_turns_are_given_in_the_order_of_the_line_and_dead_ones_do_not_stop_it(
     make: Callable[[], RedisStore],
 ) -> None:

@@ -7,7 +7,8 @@
 --       4 patience sorted set: "units:ticket" by the moment at which it counts as dead
 --       5 members  sorted set: processes by the moment at which they were last heard of
 -- ARGV  1 operation, 2 process, then what the operation takes
--- Moments are milliseconds of Redis' own clock: no two machines' clocks are compared.
+-- Moments are milliseconds of Redis' own clock, to the microsecond: no window is shorter than it is
+-- said to be. Waits are whole milliseconds, rounded up. No two machines' clocks are compared.
 
 local facts, standing, line, patience, members = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local FORGET_MS = 3600000
@@ -16,7 +17,7 @@ local PATIENCE_MS = 2000
 local PROBE_MS = 10000
 
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = time[1] * 1000 + time[2] / 1000
 
 local function fact(name)
   return tonumber(redis.call('HGET', facts, name) or '0')
@@ -75,7 +76,7 @@ local function free_in(missing, calls, span)
     end
   end
   local entry = redis.call('ZRANGE', standing, place, place, 'WITHSCORES')
-  return math.max(1, tonumber(entry[2]) - now + rounds * span)
+  return math.ceil(tonumber(entry[2]) - now) + rounds * span
 end
 
 -- What every answer ends with: who else is here, how much is used, and of which life this is.
@@ -95,11 +96,10 @@ local function take(ticket, units, calls, span)
   redis.call('ZREMRANGEBYSCORE', members, '-inf', now - MEMBER_MS)
   redis.call('PEXPIRE', members, MEMBER_MS)
   local banned = fact('banned')
-  local is_probe = false
   if banned > 0 then
-    if now < banned then return refused(0, banned - now) end
+    if now < banned then return refused(0, math.ceil(banned - now)) end
     local probe = fact('probe')
-    if now < probe then return refused(0, probe - now) end
+    if now < probe then return refused(0, math.ceil(probe - now)) end
     redis.call('HSET', facts, 'probe', now + PROBE_MS)
   end
   clear()
@@ -113,7 +113,7 @@ local function take(ticket, units, calls, span)
   if redis.call('ZSCORE', standing, entry) then
     wait = 0 -- it stands already, and is dated anew
   elseif held > now then
-    wait = held - now
+    wait = math.ceil(held - now)
   else
     local before = units_before(rank or redis.call('ZCARD', line))
     local missing = fact('used') + before + units - calls
