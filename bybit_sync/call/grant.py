@@ -33,6 +33,7 @@ class Lane:
         "name",
         "rank",
         "seen_limit",
+        "seen_line",
         "window",
     )
 
@@ -57,6 +58,8 @@ class Lane:
         self.is_counted_by_order = is_counted_by_order
         self.seen_limit: int | None = None
         """What the exchange's headers said last, and the window has taken."""
+        self.seen_line = b""
+        """The headers that say so, up to the number of calls that are left."""
         self.least_trip = 0.0
         """Seconds of the quickest round trip of the last minutes; 0 until that is known."""
         self._current = self._previous = _NO_TRIP

@@ -38,7 +38,7 @@ from .exchange_time import SERVER_TIME, ExchangeTime
 from .grant import Grant
 from .hooks import Hooks, outcome_of
 from .parse import Parser
-from .rate_limit import RateLimiter, rate_limit_in
+from .rate_limit import RateLimiter
 from .records import DEFAULT_OPTIONS, CallOptions, Endpoint, Params, Request
 from .reply import Reply
 from .retry import Retry, reason_of
@@ -304,11 +304,9 @@ class Call:
         if pipeline.measures_time and self._signer is not None and pipeline.time.is_due():
             pipeline.time.refresh(self._measure, self.deadline)
         answer = self._send()
-        seen = rate_limit_in(answer.headers)
-        if seen is not None:
-            pipeline.limiter.learn(self._grant, seen, pipeline.time.seconds_until)
-            if seen.remaining is not None:
-                pipeline.hooks.rate_limit(self.endpoint, seen.remaining)
+        left = pipeline.limiter.learn(self._grant, answer.headers, pipeline.time.seconds_until)
+        if left is not None:
+            pipeline.hooks.rate_limit(self.endpoint, left)
         pipeline.limiter.answered(self._grant, self.received_at, is_welcome=answer.status != 403)
         try:
             body = pipeline.parser.parse(self.endpoint, answer, self._options.take_list)
@@ -323,7 +321,6 @@ class Call:
             body,
             headers=answer.headers,
             elapsed=answer.elapsed,
-            rate_limit=seen,
             endpoint=self.endpoint.key,
         )
 

@@ -27,10 +27,11 @@ _LONGEST_HOLD = 60.0  # a reset time further ahead than this is junk
 _MOST_CALLS = 100_000
 _MOST_LANES = 2000  # far above the table; paths that a user makes up must not fill memory
 _COUNTED_BY_ORDER = frozenset(("linear", "inverse", "spot"))
-_NAME, _NEWLINE = b"x-bapi-limit", ord("\n")
+_NAME, _FIRST = b"x-bapi-limit", b"\r\nx-bapi-limit: "
+_RESET = b"x-bapi-limit-reset-timestamp: "
 # As the documentation shows them, one after the other, in plain digits.
 _IN_ORDER = re.compile(
-    rb"x-bapi-limit: ([0-9]{1,9})"
+    rb"\r\nx-bapi-limit: ([0-9]{1,9})"
     rb"\r\nx-bapi-limit-status: ([0-9]{1,9})"
     rb"\r\nx-bapi-limit-reset-timestamp: ([0-9]{1,15})\r\n"
 )
@@ -48,13 +49,12 @@ def rate_limit_in(headers: Headers) -> RateLimit | None:
     """The limit that an answer's headers tell, or None; what is no number counts as absent."""
     head = headers.lower_head
     if head:
-        begin = head.find(_NAME)
-        if begin < 0:
-            return None
-        found = _IN_ORDER.match(head, begin)
-        # The usual case: in a line of their own, and none of them twice.
-        if found is not None and head[begin - 1] == _NEWLINE and head.find(_NAME, found.end()) < 0:
+        begin = head.find(_FIRST)
+        found = _IN_ORDER.match(head, begin) if begin >= 0 else None
+        if found is not None and head.find(_NAME, found.end()) < 0:  # the usual case: none twice
             return RateLimit(*map(int, found.groups()))
+        if _NAME not in head:
+            return None
     told = headers.by_name
     limit = _number(told.get(b"x-bapi-limit"))
     remaining = _number(told.get(b"x-bapi-limit-status"))
@@ -62,6 +62,19 @@ def rate_limit_in(headers: Headers) -> RateLimit | None:
     if limit is remaining is reset_ms is None:
         return None
     return RateLimit(limit, remaining, reset_ms)
+
+
+def _left_in(head: bytes, line: bytes) -> int:
+    """The calls that are left where `line`, which tells the limit, stands before them; 0 where it
+    does not, or something of a limit is told twice."""
+    at = head.find(line)
+    if at < 0:
+        return 0
+    begin = at + len(line)
+    digits = head[begin : head.find(b"\r", begin)]
+    if not (digits.isdigit() and head.count(_NAME, begin) == 1 and head.find(_RESET, begin) >= 0):
+        return 0
+    return int(digits) if len(digits) <= 9 else 0
 
 
 def _number(value: bytes | None) -> int | None:
@@ -146,12 +159,29 @@ class RateLimiter:
 
     # --- what answers teach ---------------------------------------------------------------
 
-    def learn(self, grant: Grant, seen: RateLimit, seconds_until: Callable[[int], float]) -> None:
-        """Take what Bybit's headers say over what the table says.
+    def learn(
+        self, grant: Grant, headers: Headers, seconds_until: Callable[[int], float]
+    ) -> int | None:
+        """Take what an answer's headers say over what the table says; returns the calls that are
+        left, where they tell.
 
         `seconds_until` tells how long it is until a moment in Bybit's ms; what has passed, or is
         too far ahead to be true, holds nothing up.
         """
+        lane = grant.lane
+        if lane is not None and lane.seen_line:
+            left = _left_in(headers.lower_head, lane.seen_line)
+            if left:
+                return left  # the usual case: the limit is what it was, and not used up
+        seen = rate_limit_in(headers)
+        if seen is None:
+            return None
+        self._heed(grant, seen, seconds_until)
+        if lane is not None and lane.seen_limit is not None:
+            lane.seen_line = b"%b%d\r\n%b-status: " % (_FIRST, lane.seen_limit, _NAME)
+        return seen.remaining
+
+    def _heed(self, grant: Grant, seen: RateLimit, seconds_until: Callable[[int], float]) -> None:
         lane = grant.lane
         if lane is None or (seen.limit == lane.seen_limit and seen.remaining != 0):
             return  # the usual case

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from .rate_limit import RateLimit
+from bybit_sync.net.answer import Headers
+
+from .rate_limit import RateLimit, rate_limit_in
 from .redact import MASK
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Reply(dict[str, Any], Generic[T]):
     Copying and pickling keep the attributes; ``json.dumps`` writes the envelope.
     """
 
-    __slots__ = ("elapsed", "endpoint", "headers", "rate_limit")
+    __slots__ = ("_rate_limit", "elapsed", "endpoint", "headers")
 
     def __init__(
         self,
@@ -70,10 +72,16 @@ class Reply(dict[str, Any], Generic[T]):
         """The answer's headers; names in any case."""
         self.elapsed = elapsed
         """Seconds on the wire, from the first byte sent to the last one read."""
-        self.rate_limit = rate_limit
-        """What the headers say about the endpoint's limit, or None."""
+        self._rate_limit = rate_limit
         self.endpoint = endpoint
         """``group.name`` of the endpoint that answered."""
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the headers say about the endpoint's limit, or None; read when somebody asks."""
+        if self._rate_limit is None and isinstance(self.headers, Headers):
+            self._rate_limit = rate_limit_in(self.headers)
+        return self._rate_limit
 
     @property
     def result(self) -> T:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import urllib3
 
@@ -79,9 +80,8 @@ class Budget(urllib3.Timeout):
         self.sign = sign
         self.max_bytes = max_bytes
         self.stream = stream
-        self._current = deadline
-        self._longest = read
-        """Seconds that one wait may take, however far the deadline is."""
+        self._now = deadline.now
+        self._allow(deadline, read)
 
     def clone(self) -> Budget:
         """This budget: urllib3 copies its timeouts, but time that is spent is spent."""
@@ -103,21 +103,23 @@ class Budget(urllib3.Timeout):
 
     def start_connecting(self) -> Deadline:
         """The deadline of DNS, TCP, proxy and TLS together."""
-        self._current = self.deadline.sooner(self.connect_seconds)
-        self._longest = self.connect_seconds  # also where reads may take less
+        deadline = self.deadline.sooner(self.connect_seconds)
+        self._allow(deadline, self.connect_seconds)  # also where reads may take less
         self.phase = "dns"
-        return self._current
+        return deadline
+
+    def end_connecting(self) -> None:
+        """From here on the call's own deadline rules again."""
+        self._allow(self.deadline, self.read_seconds)
 
     def start_writing(self) -> None:
-        """From here on the call's own deadline rules again."""
-        self._current = self.deadline
-        self._longest = self.read_seconds
-        self._sent_at = self.deadline.now()
+        """The time on the wire begins."""
+        self._sent_at = self._now()
         self.phase = "write"
 
     def on_the_wire(self) -> float:
         """Seconds since the request began to be written."""
-        return self.deadline.now() - self._sent_at
+        return self._now() - self._sent_at
 
     def note_write(self) -> None:
         """``http.client`` writes; what it writes to a proxy before that is not the request."""
@@ -130,13 +132,29 @@ class Budget(urllib3.Timeout):
         Raises:
             TimeoutError: none are left.
         """
-        current = self._current
-        left = current.at - current.now()
-        if left > self._longest:
+        now = self._now()
+        if now < self._far_until:
             return self._longest
+        left = self._ends_at - now
         if left <= 0.0:
             raise TimeoutError("the time is used up")
         return left
+
+    def limit(self, sock: Any) -> None:
+        """Let the socket's next read or write take `patience`; it costs a system call only if that
+        differs from the time before.
+
+        Raises:
+            TimeoutError: no time is left.
+        """
+        seconds = self._longest if self._now() < self._far_until else self.patience()
+        if sock.gettimeout() != seconds:
+            sock.settimeout(seconds)
+
+    def _allow(self, deadline: Deadline, longest: float) -> None:
+        """Let waits end with the deadline, and take no longer than so many seconds each."""
+        self._ends_at, self._longest = deadline.at, longest
+        self._far_until = deadline.at - longest
 
     def fault(self, error: BaseException, host: str) -> FailedRequestError:
         """Our error for what went wrong; the phase and the bytes written say which one."""

@@ -120,17 +120,6 @@ class PooledConnection:
         if self._timed is not None:
             self._timed.budget = budget
 
-    def wait_within(self, budget: Budget) -> None:
-        """Let the next read or write take what the budget allows; it costs a system call only if
-        that differs from the time before.
-
-        Raises:
-            TimeoutError: no time is left.
-        """
-        seconds = budget.patience()
-        if self.sock.gettimeout() != seconds:
-            self.sock.settimeout(seconds)
-
     def note_opened(self) -> None:
         """Set the age clock; called once the handshake is done."""
         sock = self.sock

@@ -186,6 +186,7 @@ class SlotPool(urllib3.HTTPConnectionPool):
                 raise budget.fault(_root(error), self.host_name) from error
             raise
         conn.lend(budget)
+        budget.end_connecting()
         self._slots.count_created(
             lease.host, tls=self.scheme == "https", seconds=self.now() - started
         )

@@ -106,9 +106,12 @@ class PooledSession:
         pool = self._pools.get(base)
         if pool is None or pool.is_closed:
             pool = self._pool(base)
-        raw = pool.exchange(
-            method, self._head(pool, base, method, target, headers, body), body, budget
-        )
+        head = pool.heads.get((method, target, headers.raw))
+        if head is None:
+            head = self._head(pool, base, method, target, headers)
+        if body or method == "POST":
+            head = b"%bContent-Length: %d\r\n" % (head, len(body))
+        raw = pool.exchange(method, head, body, budget)
         elapsed = budget.on_the_wire()
         if isinstance(raw, WholeAnswer):
             raw.elapsed = elapsed
@@ -122,34 +125,20 @@ class PooledSession:
         return Answer(raw.status, raw.headers, content, elapsed)
 
     def _head(
-        self,
-        pool: SlotPool,
-        base: str,
-        method: str,
-        target: str,
-        headers: HeaderBlock,
-        body: bytes,
-    ) -> bytes:
-        """Request line and headers, but for those that are signed last."""
-        key = (method, target, headers.raw)
-        head = pool.heads.get(key)
-        if head is None:
-            head = self._new_head(pool, base, method, target, headers)
-            if len(pool.heads) < _MOST_HEADS and len(target) < _LONG_TARGET:
-                pool.heads[key] = head
-        if body or method == "POST":
-            return b"%bContent-Length: %d\r\n" % (head, len(body))
-        return head
-
-    def _new_head(
         self, pool: SlotPool, base: str, method: str, target: str, headers: HeaderBlock
     ) -> bytes:
+        """Request line and headers, but for the body's length and those that are signed last;
+        remembered for the next such request."""
         if pool.is_forwarding:
             head = wire.request_line(method, base + target, pool.host_header)
             head += HeaderBlock({**headers, **pool.proxy_headers}).raw
         else:
             head = wire.request_line(method, target, pool.host_header) + headers.raw
-        return head + b"Connection: close\r\n" if pool.is_forced else head
+        if pool.is_forced:
+            head += b"Connection: close\r\n"
+        if len(pool.heads) < _MOST_HEADS and len(target) < _LONG_TARGET:
+            pool.heads[method, target, headers.raw] = head
+        return head
 
     def _pool(self, base: str) -> SlotPool:
         pool = self._pools.get(base)
@@ -184,7 +173,7 @@ class PooledSession:
         """From now on ask for `target` over each connection to a host that has been idle for
         ``ping_interval`` seconds."""
         pool = self._pool(base)
-        head = self._head(pool, base, "GET", target, headers, b"")
+        head = self._head(pool, base, "GET", target, headers)
         self._pinger = self.adapter.pinger(pool, head)
 
     def warm_up(self, base: str, n: int) -> int:

@@ -35,11 +35,6 @@ _VERIFIED_FOR_SECONDS = 600.0
 as long as a connection lives by default. A certificate may run out, or be replaced."""
 
 
-def _wait_at_most(sock: socket.socket, seconds: float) -> None:
-    if sock.gettimeout() != seconds:  # to ask is free, to set is a system call
-        sock.settimeout(seconds)
-
-
 class TimedSocket(socket.socket):
     """A socket that never waits past its call's deadline, whoever reads from it.
 
@@ -51,12 +46,12 @@ class TimedSocket(socket.socket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.budget is not None:
-            _wait_at_most(self, self.budget.patience())
+            self.budget.limit(self)
         return super().recv_into(*args, **kwargs)
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
         if self.budget is not None:
-            _wait_at_most(self, self.budget.patience())
+            self.budget.limit(self)
             self.budget.note_write()
         super().sendall(*args, **kwargs)
 
@@ -127,12 +122,12 @@ class TimedSSLSocket(ssl.SSLSocket):
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
         if self.carries_tls and self.budget is not None:
-            _wait_at_most(self, self.budget.patience())
+            self.budget.limit(self)
         return super().recv(*args, **kwargs)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if self.budget is not None:
-            _wait_at_most(self, self.budget.patience())
+            self.budget.limit(self)
         try:
             return super().recv_into(*args, **kwargs)
         except ssl.SSLEOFError as error:  # which urllib3 would take for a fault of the handshake
@@ -140,7 +135,7 @@ class TimedSSLSocket(ssl.SSLSocket):
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
         if self.budget is not None:
-            _wait_at_most(self, self.budget.patience())
+            self.budget.limit(self)
             self.budget.note_write()
         super().sendall(*args, **kwargs)
 

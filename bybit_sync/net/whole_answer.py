@@ -15,27 +15,27 @@ from .raw_answer import MAX_HEADERS
 
 _END_OF_HEAD = b"\r\n\r\n"
 _END_BYTES = len(_END_OF_HEAD)
+_CONNECTION, _KEPT = b"connection:", b"\r\nconnection: keep-alive\r\n"
 _FEW_BYTES = MAX_HEADERS * len(b"a:\r\n")  # a head of so many has no more fields than it may
 
 
 class WholeAnswer(Answer):
     """Looks at what has come; belongs to one request. What is not plain is left to `RawAnswer`.
 
-    llhttp's callbacks are methods of lists, and run no code of ours, but for one.
+    llhttp's callbacks are methods of lists, and run no code of ours.
     """
 
     __slots__ = (
         "_chunks",
         "_ends",
         "_llhttp",
-        "keep_alive",
         "on_body",
         "on_message_complete",
     )
 
     body: bytes
     """As it came: it is not compressed."""
-    keep_alive: bool
+    keep_alive = True
 
     __repr__ = object.__repr__  # the base's shows fields, which are not known from the start
 
@@ -47,11 +47,9 @@ class WholeAnswer(Answer):
         self.on_message_complete = self._ends.pop
         self._llhttp: Any = httptools.HttpResponseParser(self)
 
-    def on_headers_complete(self) -> None:
-        self.keep_alive = self._llhttp.should_keep_alive()
-
     def is_all_of(self, data: bytes, max_bytes: int | None) -> bool:
-        """Whether `data` is one answer from end to end, with a body that names its length.
+        """Whether `data` is one answer from end to end, with a body that names its length, after
+        which the connection stays open.
 
         If not, nothing is known: it may be the beginning of one, compressed, or none at all.
         """
@@ -77,4 +75,12 @@ class WholeAnswer(Answer):
         if size > _FEW_BYTES and head.count(b"\n") > MAX_HEADERS:
             return False
         self.status = llhttp.get_status_code()
-        return b"content-encoding" not in head
+        return _is_kept(head) and b"content-encoding" not in head
+
+
+def _is_kept(head: bytes) -> bool:
+    """Whether it is plain to see that the connection stays open; else llhttp has to tell."""
+    at = head.find(_CONNECTION)
+    if at >= 0 and not (head.startswith(_KEPT, at - 2) and head.find(_CONNECTION, at + 1) < 0):
+        return False
+    return head.startswith(b"http/1.1 ")

@@ -88,7 +88,7 @@ def exchange(
 
 
 def _write_record(conn: PooledConnection, data: Sealed, budget: Budget) -> None:
-    conn.wait_within(budget)
+    budget.limit(conn.sock)
     try:
         sent = conn.put(data)
     except TimeoutError:
@@ -106,7 +106,7 @@ def _write(conn: PooledConnection, data: Sealed, budget: Budget) -> None:
 
 def _write_rest(conn: PooledConnection, rest: memoryview, budget: Budget) -> None:
     while rest:
-        conn.wait_within(budget)
+        budget.limit(conn.sock)
         rest = rest[conn.put(rest[:_RECORD_BYTES]) :]
 
 
@@ -169,7 +169,7 @@ def _check_head(size: int) -> None:
 
 def _some(conn: PooledConnection, head_done: bool, budget: Budget) -> bytes:
     """What has come; empty at the end of the stream."""
-    conn.wait_within(budget)
+    budget.limit(conn.sock)
     try:
         return conn.take(_READ_BYTES)
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
@@ -188,7 +188,7 @@ def _rest_of_body(
     body[:have] = b"".join(answer.chunks)
     with memoryview(body) as view:
         while have < length:
-            conn.wait_within(budget)
+            budget.limit(conn.sock)
             try:
                 got = conn.take_into(view[have:])
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError):

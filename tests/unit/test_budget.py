@@ -50,7 +50,7 @@ def test_connecting_has_its_own_bound_and_no_step_has_another(clock: FakeClock) 
     clock.advance(6.0)
     with pytest.raises(TimeoutError):
         budget.patience()
-    budget.start_writing()
+    budget.end_connecting()
     assert budget.patience() == 1.0
 
 

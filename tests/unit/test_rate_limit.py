@@ -7,6 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from bybit_sync.call.grant import Grant
 from bybit_sync.call.rate_limit import RateLimit, RateLimiter, _rank, rate_limit_in
@@ -327,6 +329,7 @@ def test_headers_are_read_in_any_case_and_junk_counts_as_absent() -> None:
     )
     assert told((b"X-Bapi-Limit", b"5"), (b"X-Bapi-Limit", b"6")) == RateLimit(6, None, None)
     assert told((b"A-X-Bapi-Limit", b"5"), (b"X-Bapi-Limits", b"6")) is None
+    assert told((b"X-Bapi-Limit-Statuses", b"4")) is None
     in_order = (
         (b"X-Bapi-Limit", b"50"),
         (b"X-Bapi-Limit-Status", b"49"),
@@ -334,7 +337,60 @@ def test_headers_are_read_in_any_case_and_junk_counts_as_absent() -> None:
     )
     assert told(*in_order) == RateLimit(50, 49, 1672738134824)
     assert told((b"X-Bapi-Limit", b"9"), *in_order) == RateLimit(50, 49, 1672738134824)
+    named = (b"Access-Control-Expose-Headers", b"X-Bapi-Limit, X-Bapi-Limit-Status")
+    assert told(named, *in_order) == told(*in_order, named) == RateLimit(50, 49, 1672738134824)
     assert told(*in_order, (b"x-bapi-limit-status", b"8")) == RateLimit(50, 8, 1672738134824)
+
+
+LIMIT_LINES = (
+    b"x-bapi-limit: 10",
+    b"X-Bapi-Limit: 10",
+    b"X-Bapi-Limit: 7",
+    b"X-Bapi-Limit:10",
+    b"X-Bapi-Limit-Status: 9",
+    b"X-Bapi-Limit-Status: 08",
+    b"X-Bapi-Limit-Status: 0",
+    b"X-Bapi-Limit-Status: 10",
+    b"X-Bapi-Limit-Status: 1x",
+    b"X-Bapi-Limit-Status: 1234567890123456",
+    b"X-Bapi-Limit-Status:",
+    b"X-Bapi-Limit-Reset-Timestamp: 1672738134824",
+    b"X-Bapi-Limit-Reset-Timestamp: soon",
+    b"X-A: X-Bapi-Limit: 5",
+    b"X-Bapi-Limit-Statuses: 4",
+)
+USUAL = [
+    b"X-Bapi-Limit: 10",
+    b"X-Bapi-Limit-Status: 9",
+    b"X-Bapi-Limit-Reset-Timestamp: 1672738134824",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(LIMIT_LINES), max_size=6), min_size=2, max_size=4))
+@example([USUAL, USUAL])
+@example([USUAL, [*USUAL, b"X-Bapi-Limit-Status: 0"]])
+@example([USUAL, [*USUAL[:2], b"X-Bapi-Limit-Status: 0"]])
+@example([USUAL, [USUAL[0], b"X-Bapi-Limit-Status: 1x", USUAL[2]]])
+@example([USUAL, [USUAL[0], b"X-Bapi-Limit-Status: 1234567890123456", USUAL[2]]])
+@settings(max_examples=300, deadline=None)
+def test_each_answer_is_read_as_if_it_were_the_first(answers: list[list[bytes]]) -> None:
+    clock = FakeClock()
+    limits, asked = limiter(clock), []
+    for lines in answers:
+        head = b"HTTP/1.1 200 OK\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+        first = rate_limit_in(Headers(head=head))
+        asked.clear()
+
+        left = limits.learn(
+            limits.acquire(PLACE_ORDER, LINEAR, Deadline.after(60.0, clock)),
+            Headers(head=head),
+            lambda reset_ms: asked.append(reset_ms) or 0.0,
+        )
+
+        assert left == (first and first.remaining)
+        ends = first is not None and first.remaining == 0 and first.reset_ms is not None
+        assert asked == ([first.reset_ms] if first is not None and ends else [])
+        clock.advance(2.0)
 
 
 def learn(
@@ -346,7 +402,10 @@ def learn(
 ) -> None:
     """Let an answer come that says so, to a call that takes up no room itself."""
     grant = limits.acquire(endpoint, LINEAR, Deadline.after(60.0, limits._clock))
-    limits.learn(grant, RateLimit(limit, left, 0), lambda reset_ms: reset)
+    told = ((b"", limit), (b"-Status", left), (b"-Reset-Timestamp", 0))
+    lines = [b"X-Bapi-Limit%b: %d\r\n" % (name, n) for name, n in told if n is not None]
+    headers = Headers(head=b"HTTP/1.1 200 OK\r\n" + b"".join(lines) + b"\r\n")
+    assert limits.learn(grant, headers, lambda reset_ms: reset) == left
     grant.end(limits._clock.monotonic())
 
 

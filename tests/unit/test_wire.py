@@ -30,6 +30,9 @@ class FakeSocket:
         self.sent: list[bytes] = []
         self.fault: OSError | None = None
 
+    def gettimeout(self) -> None:
+        """None yet, so that one is set for each wait."""
+
     def settimeout(self, seconds: float) -> None:
         assert seconds > 0
 
@@ -57,9 +60,6 @@ class FakeConnection:
     def __init__(self, sock: FakeSocket) -> None:
         self.sock = sock
         self.take, self.take_into, self.put = sock.recv, sock.recv_into, sock.send
-
-    def wait_within(self, budget: Budget) -> None:
-        self.sock.settimeout(budget.patience())
 
 
 class PlainRawAnswer(RawAnswer):
@@ -131,7 +131,7 @@ def answers(draw: st.DrawFn) -> bytes:
         lines.append(f"Content-Length: {len(body)}")
         payload = body
     if draw(st.booleans()):
-        lines.append("Connection: " + draw(st.sampled_from(["close", "keep-alive"])))
+        lines.append("Connection: " + draw(st.sampled_from(["close", "keep-alive", "Keep-Alive"])))
     status = draw(st.sampled_from(["200 OK", "404 Not Found", "503 ", "299 Odd Reason"]))
     interim = draw(st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n"]))
     return (
@@ -185,6 +185,15 @@ HEAD, LENGTH = b"HTTP/1.1 200 OK\r\n", b"Content-Length: 4\r\n\r\n"
         HEAD + b"X-A: 1\r\n" + LENGTH + b"body",
         HEAD + b"x-a: 1\r\nX-A: 2\r\nX-A: 3\r\n" + LENGTH + b"body",
         HEAD + b"Connection: close\r\n" + LENGTH + b"body",
+        HEAD + b"connection:close\r\n" + LENGTH + b"body",
+        HEAD + b"Connection: keep-alive, close\r\n" + LENGTH + b"body",
+        HEAD + b"Connection: keep-alive\r\nConnection: close\r\n" + LENGTH + b"body",
+        HEAD + b"Connection: close\r\nConnection: keep-alive\r\n" + LENGTH + b"body",
+        HEAD + b"Connection: keep-alive\r\n close\r\n" + LENGTH + b"body",
+        HEAD + b"Connection: Keep-Alive\r\nKeep-Alive: timeout=5\r\n" + LENGTH + b"body",
+        HEAD + b"Proxy-Connection: close\r\n" + LENGTH + b"body",
+        HEAD + b"X-A: Connection: close\r\n" + LENGTH + b"body",
+        b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n" + LENGTH + b"body",
         b"HTTP/1.0 200 OK\r\n" + LENGTH + b"body",
         HEAD + LENGTH + b"body and more",
         HEAD + LENGTH + b"body" + HEAD + LENGTH + b"next",
