@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.server import nginx_version
+
 _PACKAGES = (
     *("requests", "urllib3", "orjson", "httptools"),
     *("pycurl", "httpx", "aiohttp", "pybit", "ccxt"),
@@ -26,6 +28,7 @@ def describe(client_core: int | None, server_core: int | None) -> dict[str, Any]
         "cores": os.cpu_count(),
         "client_core": client_core,
         "server_core": server_core,
+        "nginx": nginx_version(),
         "openssl": ssl.OPENSSL_VERSION,
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
     }
@@ -35,9 +38,11 @@ def headline(machine: dict[str, Any]) -> str:
     """The same in two lines."""
     pinned = machine["client_core"] is not None and machine["server_core"] is not None
     cores = "client and server on a core each" if pinned else "NOT PINNED: ratios suffer"
+    small = f"nginx {machine['nginx']}" if machine["nginx"] else "our own responder, no nginx"
     return (
         f"{machine['date']}  Python {machine['python']}, {machine['openssl']}, "
-        f"{machine['system']}\n{machine['processor']}, {machine['cores']} cores, {cores}"
+        f"{machine['system']}\n{machine['processor']}, {machine['cores']} cores, {cores}; "
+        f"small answers from {small}"
     )
 
 

@@ -1,8 +1,10 @@
-"""The other side: a small static TLS responder, the same bytes for everybody."""
+"""The other side: nginx for small answers, a small TLS responder for the rest; for everybody the
+same."""
 
 from __future__ import annotations
 
+from .nginx import version as nginx_version
 from .process import ServerError, ServerProcess
 from .site import Site
 
-__all__ = ["ServerError", "ServerProcess", "Site"]
+__all__ = ["ServerError", "ServerProcess", "Site", "nginx_version"]

@@ -14,6 +14,7 @@ import trustme
 
 from benchmarks.cores import pin
 
+from . import nginx
 from .answers import by_path
 from .far import FarPath
 from .packed import by_coding
@@ -31,7 +32,8 @@ def main(directory: Path, round_trip: float) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["http/1.1"])
-    authority.issue_cert(_HOST, "localhost").configure_cert(context)
+    leaf = authority.issue_cert(_HOST, "localhost")
+    leaf.configure_cert(context)
     # A bundle as large as those that clients load in life: loading it is part of what a new
     # connection costs some of them.
     bundle = directory / "ca.pem"
@@ -39,11 +41,13 @@ def main(directory: Path, round_trip: float) -> None:
     with (
         socket.create_server((_HOST, 0), backlog=256) as listener,
         socket.create_server((_HOST, 0), backlog=256) as packing,
+        nginx.small_answers(directory, _HOST, leaf) as small,
     ):
         port, packed = listener.getsockname()[1], packing.getsockname()[1]
         ready = {
             "host": _HOST,
             "port": port,
+            "small_port": small or port,
             "far_port": FarPath((_HOST, port), round_trip).port,
             "packed_port": packed,
             "slow_ports": {

@@ -30,6 +30,7 @@ HEAD = (
     b"\r\n"
 )
 _LINK_ID = re.compile(rb'"orderLinkId":\s*"([A-Za-z0-9_-]{1,36})"')
+_SMALL_PATH = "/v5/order/realtime"
 _ORDER_ID = "c6f055d9-7f21-4079-913d-e6523a9cfffa"
 
 ORDER = {
@@ -99,10 +100,15 @@ def by_path() -> Choose:
     return lambda head: known.get(path_of(head))
 
 
+def small_path_and_start() -> tuple[str, str]:
+    """Where the small answer is, and its text up to the time at its end."""
+    return _SMALL_PATH, envelope(FEW).decode("ascii")
+
+
 def _answers() -> dict[bytes, Build]:
     ack = envelope({"orderId": _ORDER_ID, "orderLinkId": "@"}).split(b"@")
     return {
-        b"/v5/order/realtime": fixed(envelope(FEW)),
+        _SMALL_PATH.encode(): fixed(envelope(FEW)),
         b"/v5/order/history": fixed(_rows(ORDER, 17_000)),
         b"/v5/market/tickers": fixed(_rows(TICKER, 310_000)),
         b"/v5/order/create": _acknowledged(*ack),

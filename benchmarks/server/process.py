@@ -26,6 +26,7 @@ class _Ready(TypedDict):
 
     host: str
     port: int
+    small_port: int
     far_port: int
     packed_port: int
     slow_ports: dict[str, int]
@@ -68,6 +69,7 @@ class ServerProcess:
         return Site(
             ready["host"],
             ready["port"],
+            ready["small_port"],
             ready["far_port"],
             str(self._directory / "ca.pem"),
             self._round_trip,

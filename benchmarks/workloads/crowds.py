@@ -26,7 +26,7 @@ def take(
     def crowd(contender: Contender) -> Crowd:
         return contender.time_crowd(SMALL, workers, seconds)
 
-    with on_site(site, kinds, width=connections) as contenders:
+    with on_site(site.small(), kinds, width=connections) as contenders:
         for contender in contenders:  # imports and first connections are not a round's
             contender.time_calls(SMALL, 5)
         return in_turn(contenders, min(options.rounds, _MOST_ROUNDS), crowd)

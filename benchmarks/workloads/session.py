@@ -14,7 +14,7 @@ from .one_thread import cpu, figures, take, wall
 
 
 def _run(this: Workload, site: Site, options: Options) -> Result:
-    batches = take(site, options, (Requests, OurSession), SMALL)
+    batches = take(site.small(), options, (Requests, OurSession), SMALL)
     comparisons = [
         *wall(batches, OurSession, Requests, budget.SESSION_TO_REQUESTS),
         *cpu(batches, OurSession, Requests),

@@ -14,7 +14,7 @@ from .one_thread import cpu, figures, take, wall
 
 
 def _run(this: Workload, site: Site, options: Options) -> Result:
-    batches = take(site, options, ALL, SMALL)
+    batches = take(site.small(), options, ALL, SMALL)
     comparisons = [
         *wall(batches, Ours, BareSocket, budget.SMALL_TO_BARE),
         *wall(batches, Ours, PyCurl, budget.SMALL_TO_PYCURL),
