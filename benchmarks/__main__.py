@@ -59,8 +59,8 @@ def _as_text(report: Report) -> str:
 def _options(given: argparse.Namespace) -> Options:
     options = GUARD if given.guard else QUICK if given.quick else FULL
     if given.rounds is not None:
-        options = replace(options, rounds=given.rounds)
-    return options
+        options = replace(options, rounds=given.rounds, small_rounds=given.rounds)
+    return replace(options, keeps_awake=given.awake)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--markdown", action="store_true", help="print the README's table")
     parser.add_argument("--chart", metavar="FILE", help="write a picture as well (PNG)")
     parser.add_argument("--rounds", type=_positive, help="how often the contenders take turns")
+    parser.add_argument(
+        "--awake",
+        action="store_true",
+        help="keep the cores from sleeping (Linux, root), for what is left without their waking up",
+    )
     parser.add_argument(
         "--only",
         action="append",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from .measure import BenchmarkError
+
 _STAT = Path("/proc/stat")
+_LATENCY = Path("/dev/cpu_dma_latency")
 _IDLE = (3, 4)
 """Columns of a core's line in ``/proc/stat``: idle, and idle while a disk is waited for."""
 
@@ -28,6 +34,25 @@ def pin(place: int) -> int | None:
 def allowed_cores() -> set[int]:
     """The cores that this process may use; empty where the system does not tell."""
     return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    """Meanwhile, no core sleeps: on virtual ones to wake up takes longer than a bare call does.
+
+    Raises:
+        BenchmarkError: the system has no such switch, or this user may not use it.
+    """
+    try:
+        # Linux: so many microseconds may waking up take, for as long as the file is open.
+        switch = os.open(_LATENCY, os.O_WRONLY)
+    except OSError as error:
+        raise BenchmarkError(f"the cores cannot be kept awake: {error}") from error
+    try:
+        os.write(switch, struct.pack("=i", 0))
+        yield
+    finally:
+        os.close(switch)
 
 
 class Watch:

@@ -18,7 +18,9 @@ _PACKAGES = (
 )
 
 
-def describe(client_core: int | None, server_core: int | None) -> dict[str, Any]:
+def describe(
+    client_core: int | None, server_core: int | None, *, awake: bool = False
+) -> dict[str, Any]:
     """The machine, the versions and the moment."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -28,6 +30,7 @@ def describe(client_core: int | None, server_core: int | None) -> dict[str, Any]
         "cores": os.cpu_count(),
         "client_core": client_core,
         "server_core": server_core,
+        "cores_kept_awake": awake,
         "nginx": nginx_version(),
         "openssl": ssl.OPENSSL_VERSION,
         "packages": {name: found for name in _PACKAGES if (found := _version(name))},
@@ -38,6 +41,8 @@ def headline(machine: dict[str, Any]) -> str:
     """The same in two lines."""
     pinned = machine["client_core"] is not None and machine["server_core"] is not None
     cores = "client and server on a core each" if pinned else "NOT PINNED: ratios suffer"
+    if machine["cores_kept_awake"]:
+        cores += ", kept awake"
     small = f"nginx {machine['nginx']}" if machine["nginx"] else "our own responder, no nginx"
     return (
         f"{machine['date']}  Python {machine['python']}, {machine['openssl']}, "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .contenders import missing
-from .cores import Watch, allowed_cores, pin
+from .cores import Watch, allowed_cores, awake, pin
 from .environment import plain_environment
 from .machine import describe
 from .options import Options
@@ -47,7 +48,11 @@ def run(
     server = ServerProcess()
     cores = allowed_cores()
     # The server first: a process inherits the cores of the one that starts it.
-    with plain_environment(), server as site:
+    with (
+        awake() if options.keeps_awake else nullcontext(),
+        plain_environment(),
+        server as site,
+    ):
         client_core = pin(0)
         try:
             results = []
@@ -59,4 +64,5 @@ def run(
         finally:
             if client_core is not None:
                 os.sched_setaffinity(0, cores)
-    return Report(describe(client_core, server.core), options, missing(), results)
+    machine = describe(client_core, server.core, awake=options.keeps_awake)
+    return Report(machine, options, missing(), results)

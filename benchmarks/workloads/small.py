@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from benchmarks import budget
 from benchmarks.contenders import ALL, Aiohttp, BareSocket, Ours, Pybit, PyCurl
 from benchmarks.options import Options
@@ -14,7 +16,7 @@ from .one_thread import cpu, figures, take, wall
 
 
 def _run(this: Workload, site: Site, options: Options) -> Result:
-    batches = take(site.small(), options, ALL, SMALL)
+    batches = take(site.small(), replace(options, rounds=options.small_rounds), ALL, SMALL)
     comparisons = [
         *wall(batches, Ours, BareSocket, budget.SMALL_TO_BARE),
         *wall(batches, Ours, PyCurl, budget.SMALL_TO_PYCURL),
