@@ -66,7 +66,7 @@ class WholeAnswer(Answer):
         size = len(data) - len(body)
         # Nothing but a head before the body, and nothing behind it: so it is neither chunked nor
         # is there an interim answer before it.
-        if data.rfind(_END_OF_HEAD) != size - _END_BYTES:
+        if data.find(_END_OF_HEAD) != size - _END_BYTES:
             return False
         if max_bytes is not None and len(body) > max_bytes:
             return False
