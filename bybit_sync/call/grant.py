@@ -32,7 +32,6 @@ class Lane:
         "most_calls",
         "name",
         "rank",
-        "seen_limit",
         "seen_line",
         "window",
     )
@@ -56,10 +55,9 @@ class Lane:
         self.most_calls = most_calls
         """What the user has set; the exchange's headers do not lift it."""
         self.is_counted_by_order = is_counted_by_order
-        self.seen_limit: int | None = None
-        """What the exchange's headers said last, and the window has taken."""
         self.seen_line = b""
-        """The headers that say so, up to the number of calls that are left."""
+        """The headers that told the limit which the window has taken, up to the number of calls
+        that are left; empty before that."""
         self.least_trip = 0.0
         """Seconds of the quickest round trip of the last minutes; 0 until that is known."""
         self._current = self._previous = _NO_TRIP

@@ -176,15 +176,13 @@ class RateLimiter:
         seen = rate_limit_in(headers)
         if seen is None:
             return None
-        self._heed(grant, seen, seconds_until)
-        if lane is not None and lane.seen_limit is not None:
-            lane.seen_line = b"%b%d\r\n%b-status: " % (_FIRST, lane.seen_limit, _NAME)
+        if lane is not None:
+            self._heed(grant, lane, seen, seconds_until)
         return seen.remaining
 
-    def _heed(self, grant: Grant, seen: RateLimit, seconds_until: Callable[[int], float]) -> None:
-        lane = grant.lane
-        if lane is None or (seen.limit == lane.seen_limit and seen.remaining != 0):
-            return  # the usual case
+    def _heed(
+        self, grant: Grant, lane: Lane, seen: RateLimit, seconds_until: Callable[[int], float]
+    ) -> None:
         window = lane.window
         if window is None:
             if not seen.limit or seen.limit > _MOST_CALLS:
@@ -195,7 +193,7 @@ class RateLimiter:
             calls = min(seen.limit, int(lane.most_calls) or 1)
             if calls != window.calls:
                 window.resize(calls)
-            lane.seen_limit = seen.limit
+            lane.seen_line = b"%b%d\r\n%b-status: " % (_FIRST, seen.limit, _NAME)
         if seen.remaining == 0 and seen.reset_ms is not None:
             self.hold(grant, seconds_until(seen.reset_ms))
 

@@ -147,6 +147,7 @@ class Budget(urllib3.Timeout):
         Raises:
             TimeoutError: no time is left.
         """
+        # Far from the deadline, as nearly always, it is one number: twice in each call.
         seconds = self._longest if self._now() < self._far_until else self.patience()
         if sock.gettimeout() != seconds:
             sock.settimeout(seconds)
